@@ -1,0 +1,356 @@
+// The header word: the 16 bytes that are a slot, their one compare-and-swap, and every memory order
+// of the slot protocol. Not part of the public interface; installed because the hot paths inline.
+//
+//   payload (64)  the number's bits, or up to 8 bytes of text, or {length, buffer} of longer text
+//   meta    (64)  version (55) | waiters (1) | inline length (4) | tag (4)
+//
+// Invariants
+//   H1  A versioned header changes only by `compare_exchange`, whole, and every change of the value
+//       raises the version by one. A version never comes twice (2^55 writes: a thousand years at one
+//       a microsecond).
+//   H2  The tag of a pinned slot never changes after creation; nor does a versioned slot ever get a
+//       pinned tag. So "see the tag, then one locked instruction on the payload" has no race.
+//   H3  There is no state in which a writer has begun and others must wait for it to end.
+//   B1  A buffer's owner word is 0 or the number of the participant that claims it.
+//   B2  Only the owner of a buffer writes its text and its sequence, and only while the header does
+//       not name it. Only the owner makes the header name it.
+//   B3  The sequence of a buffer rises before its text changes, never after.
+//
+// Edges, each labelled at both of its ends; docs/algorithm.md argues them one by one.
+//   [edge:publish]  a header is swapped in       ->  a reader that read that header
+//   [edge:claim]    an owner lets a buffer go    ->  the next owner
+//   [edge:reuse]    an owner begins to overwrite ->  a reader that saw one of the new bytes
+//   [edge:pinned]   a pinned payload is written  ->  a reader of that payload
+//
+// The 16-byte instruction is inline assembly, so that neither this library nor its users need a
+// compiler flag for it, and libatomic (which may take a lock) is never called. Reading the halves
+// with 8-byte loads beside a 16-byte compare-and-swap is outside the C++ memory model; what both
+// processors promise about it is in docs/algorithm.md.
+
+#ifndef ATOLL_DETAIL_HEADER_WORD_H_
+#define ATOLL_DETAIL_HEADER_WORD_H_
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+#if defined(__SANITIZE_THREAD__)
+#define ATOLL_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ATOLL_THREAD_SANITIZER 1
+#endif
+#endif
+
+#if defined(ATOLL_THREAD_SANITIZER)
+extern "C" void __tsan_acquire(void* address);
+extern "C" void __tsan_release(void* address);
+#endif
+
+namespace libatoll::detail {
+
+// 0 is no tag, so that zeroed memory is not mistaken for a slot.
+enum class Tag : std::uint8_t {
+  kNone = 1,
+  kBool,
+  kInt64,
+  kDouble,
+  kInlineText,
+  kInlineBytes,
+  kLongText,
+  kLongBytes,
+  kPinnedInt64,
+  kPinnedDouble,
+};
+
+// ---- The bits -----------------------------------------------------------------------------------
+
+inline constexpr std::uint64_t kTagMask = 0xf;
+inline constexpr int kInlineLengthShift = 4;
+inline constexpr std::uint64_t kInlineLengthMask = 0xf;
+inline constexpr std::uint64_t kWaitersBit = std::uint64_t{1} << 8;
+inline constexpr int kVersionShift = 9;
+inline constexpr std::uint32_t kInlineTextMax = 8;
+
+// A header as it was read, or as it is to be: an ordinary value, in nobody's shared memory.
+struct Word {
+  std::uint64_t payload = 0;
+  std::uint64_t meta = 0;
+
+  Tag tag() const { return static_cast<Tag>(meta & kTagMask); }
+  std::uint32_t inline_length() const {
+    return static_cast<std::uint32_t>(meta >> kInlineLengthShift & kInlineLengthMask);
+  }
+  bool has_waiters() const { return (meta & kWaitersBit) != 0; }
+  std::uint64_t version() const { return meta >> kVersionShift; }
+  bool is_pinned() const { return tag() == Tag::kPinnedInt64 || tag() == Tag::kPinnedDouble; }
+  bool is_long() const { return tag() == Tag::kLongText || tag() == Tag::kLongBytes; }
+
+  // Of longer text alone.
+  std::uint64_t long_length() const { return payload >> 8; }
+  std::uint32_t buffer() const { return static_cast<std::uint32_t>(payload & 0xff); }
+  bool names_buffer(std::uint32_t index) const { return is_long() && buffer() == index; }
+
+  friend bool operator==(const Word&, const Word&) = default;
+};
+
+inline constexpr std::uint64_t kLongLengthMax = (std::uint64_t{1} << 56) - 1;
+
+constexpr std::uint64_t long_payload(std::uint64_t length, std::uint32_t buffer) {
+  return length << 8 | buffer;
+}
+
+constexpr std::uint64_t make_meta(std::uint64_t version, Tag tag, std::uint32_t inline_length = 0) {
+  return version << kVersionShift |
+         static_cast<std::uint64_t>(inline_length) << kInlineLengthShift |
+         static_cast<std::uint64_t>(tag);
+}
+
+// What follows `seen` when a write replaces it: the next version, and nobody waiting.
+inline Word successor(const Word& seen, std::uint64_t payload, Tag tag,
+                      std::uint32_t inline_length = 0) {
+  return {payload, make_meta(seen.version() + 1, tag, inline_length)};
+}
+
+// ---- The shared words ---------------------------------------------------------------------------
+
+struct alignas(16) Header {
+  std::atomic<std::uint64_t> payload;
+  std::atomic<std::uint64_t> meta;
+};
+static_assert(sizeof(Header) == 16, "the header is one 16-byte compare-and-swap wide");
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
+              "words in shared memory cannot hide a lock of one process");
+static_assert(std::endian::native == std::endian::little,
+              "the futex word is the low half of meta, which must lie first");
+
+// Reads both halves as they were at one instant. Lock-free: goes round again only because another
+// write completed in between.
+//
+// If the two reads of meta agree, no swap lies between them (H1), so the payload read between them
+// belongs to that meta. A pinned slot's meta never moves; its payload is a value of its own.
+inline Word read(const Header& header) {
+  for (;;) {
+    // [edge:publish] acquire: what the writer did before its swap is visible to us: the text it
+    // copied, and that it owned the buffer.
+    const std::uint64_t before = header.meta.load(std::memory_order_acquire);
+    // [edge:publish] acquire, for the order of our own loads: the second look at meta must not be
+    // taken before this one. [edge:pinned] acquire, where the slot is pinned.
+    const std::uint64_t payload = header.payload.load(std::memory_order_acquire);
+    // relaxed: a stale value here can only be `before` itself, and then nothing came between.
+    const std::uint64_t after = header.meta.load(std::memory_order_relaxed);
+#if defined(ATOLL_THREAD_SANITIZER)
+    __tsan_acquire(const_cast<Header*>(&header));
+#endif
+    if (before == after) [[likely]] {
+      return {payload, before};
+    }
+  }
+}
+
+// Reads meta alone. relaxed: used to compare with a meta that was read before, after an acquire
+// load; a stale value can only say "unchanged", as a moment earlier was true.
+inline std::uint64_t reread_meta(const Header& header) {
+  return header.meta.load(std::memory_order_relaxed);
+}
+
+// The tag alone, of a slot which the caller treats further only if it is pinned. relaxed: a pinned
+// tag has been there since creation (H2), so there is no older value that could be read.
+inline Tag peek_tag(const Header& header) {
+  return static_cast<Tag>(header.meta.load(std::memory_order_relaxed) & kTagMask);
+}
+
+// Swaps `desired` in where the header is `expected`; otherwise tells in `expected` what it is.
+// [edge:publish] release: everything this writer did (the text it copied) comes before the swap.
+// [edge:publish] acquire, on success and on failure: what is found was published by somebody.
+inline bool compare_exchange(Header& header, Word& expected, const Word& desired) {
+#if defined(ATOLL_THREAD_SANITIZER)
+  __tsan_release(&header);
+#endif
+#if defined(__x86_64__)
+  bool swapped;
+  // The lock prefix is a full barrier for the processor; "memory" is one for the compiler.
+  asm volatile("lock cmpxchg16b %[header]"
+               : "=@ccz"(swapped), [header] "+m"(header), "+a"(expected.payload),
+                 "+d"(expected.meta)
+               : "b"(desired.payload), "c"(desired.meta)
+               : "memory");
+#elif defined(__aarch64__)
+  bool swapped;
+#if defined(__ARM_FEATURE_ATOMICS)
+  register std::uint64_t found_payload asm("x0") = expected.payload;
+  register std::uint64_t found_meta asm("x1") = expected.meta;
+  register std::uint64_t new_payload asm("x2") = desired.payload;
+  register std::uint64_t new_meta asm("x3") = desired.meta;
+  asm volatile("caspal x0, x1, x2, x3, %[header]"
+               : "+r"(found_payload), "+r"(found_meta), [header] "+Q"(header)
+               : "r"(new_payload), "r"(new_meta)
+               : "memory");
+  swapped = found_payload == expected.payload && found_meta == expected.meta;
+#else
+  // What the exclusive pair loaded is known to be one value only once a store to it succeeds, so
+  // the failing path stores back what it found.
+  std::uint64_t found_payload;
+  std::uint64_t found_meta;
+  std::uint32_t lost;
+  do {
+    asm volatile("ldaxp %0, %1, %2"
+                 : "=&r"(found_payload), "=&r"(found_meta)
+                 : "Q"(header)
+                 : "memory");
+    swapped = found_payload == expected.payload && found_meta == expected.meta;
+    const std::uint64_t payload = swapped ? desired.payload : found_payload;
+    const std::uint64_t meta = swapped ? desired.meta : found_meta;
+    asm volatile("stlxp %w0, %2, %3, %1"
+                 : "=&r"(lost), "=Q"(header)
+                 : "r"(payload), "r"(meta)
+                 : "memory");
+  } while (lost != 0);
+  asm volatile("dmb ish" ::: "memory");
+#endif
+  expected = {found_payload, found_meta};
+#else
+#error "atoll needs a 16-byte compare-and-swap: x86-64 or AArch64"
+#endif
+#if defined(ATOLL_THREAD_SANITIZER)
+  __tsan_acquire(&header);
+#endif
+  return swapped;
+}
+
+// Writes a header that nobody else can see yet. relaxed: publishing the segment orders it.
+inline void initialize(Header& header, const Word& word) {
+  header.payload.store(word.payload, std::memory_order_relaxed);
+  header.meta.store(word.meta, std::memory_order_relaxed);
+}
+
+// ---- Pinned payloads ----------------------------------------------------------------------------
+//
+// Each write is a sequentially consistent read-modify-write: [edge:pinned] release for those who
+// read the value, and a full barrier before the look at the wait word that follows it.
+
+// The payload's bits as the number T.
+template <typename T>
+inline T from_bits(std::uint64_t bits) {
+  return std::bit_cast<T>(bits);
+}
+template <typename T>
+inline std::uint64_t to_bits(T value) {
+  return std::bit_cast<std::uint64_t>(value);
+}
+
+template <typename T>
+inline T pinned_load(const Header& header) {
+  // [edge:pinned] acquire: what the writer did before is visible to us.
+  return from_bits<T>(header.payload.load(std::memory_order_acquire));
+}
+
+// Wait-free.
+template <typename T>
+inline T pinned_exchange(Header& header, T value) {
+  // [edge:pinned] release (and acquire): see above.
+  return from_bits<T>(header.payload.exchange(to_bits(value), std::memory_order_seq_cst));
+}
+
+// Wait-free; wraps as std::atomic does.
+inline std::int64_t pinned_fetch_add(Header& header, std::int64_t operand) {
+  // [edge:pinned] release (and acquire): see above.
+  return from_bits<std::int64_t>(
+      header.payload.fetch_add(to_bits(operand), std::memory_order_seq_cst));
+}
+inline std::int64_t pinned_fetch_and(Header& header, std::int64_t operand) {
+  // [edge:pinned] release (and acquire): see above.
+  return from_bits<std::int64_t>(
+      header.payload.fetch_and(to_bits(operand), std::memory_order_seq_cst));
+}
+inline std::int64_t pinned_fetch_or(Header& header, std::int64_t operand) {
+  // [edge:pinned] release (and acquire): see above.
+  return from_bits<std::int64_t>(
+      header.payload.fetch_or(to_bits(operand), std::memory_order_seq_cst));
+}
+inline std::int64_t pinned_fetch_xor(Header& header, std::int64_t operand) {
+  // [edge:pinned] release (and acquire): see above.
+  return from_bits<std::int64_t>(
+      header.payload.fetch_xor(to_bits(operand), std::memory_order_seq_cst));
+}
+
+// Compares bits, as std::atomic does. Tells in `expected` what was found.
+template <typename T>
+inline bool pinned_compare_exchange(Header& header, T& expected, T desired) {
+  std::uint64_t bits = to_bits(expected);
+  // [edge:pinned] release (and acquire): see above.
+  const bool swapped =
+      header.payload.compare_exchange_strong(bits, to_bits(desired), std::memory_order_seq_cst);
+  expected = from_bits<T>(bits);
+  return swapped;
+}
+
+// Lock-free: replaces the value v by next(v), and returns v.
+template <typename T, typename Next>
+inline T pinned_update(Header& header, Next next) {
+  T seen = pinned_load<T>(header);
+  while (!pinned_compare_exchange(header, seen, next(seen))) {
+  }
+  return seen;
+}
+
+// ---- Buffers of longer text ---------------------------------------------------------------------
+
+// Lies behind each buffer's text.
+struct BufferControl {
+  std::atomic<std::uint64_t> owner;     // B1
+  std::atomic<std::uint64_t> sequence;  // B3: how often the text has been overwritten
+};
+static_assert(sizeof(BufferControl) == 16, "part of the layout of the segment");
+
+inline constexpr std::uint64_t kNoOwner = 0;
+
+// Who claims the buffer. relaxed: only a hint of whom to ask about; the claim itself is a
+// compare-and-swap against the value read here.
+inline std::uint64_t peek_owner(const BufferControl& control) {
+  return control.owner.load(std::memory_order_relaxed);
+}
+
+// Makes `self` the owner where `from` (nobody, or a dead participant) is.
+inline bool try_claim(BufferControl& control, std::uint64_t from, std::uint64_t self) {
+  // [edge:claim] acquire: whoever made this buffer current let it go afterwards, so the header that
+  // we read next is that one or a later one. (A dead owner let nothing go: there the kernel orders
+  // its last instruction before the news of its death.) relaxed on failure: nothing was learnt.
+  return control.owner.compare_exchange_strong(from, self, std::memory_order_acquire,
+                                               std::memory_order_relaxed);
+}
+
+inline void release_claim(BufferControl& control) {
+  // [edge:claim] release: our swap of the header, and all that we wrote, come first.
+  control.owner.store(kNoOwner, std::memory_order_release);
+}
+
+// The owner, having seen that the header does not name the buffer, is about to overwrite its text.
+inline void begin_overwrite(BufferControl& control) {
+  // relaxed: only the owner writes the sequence (B2), so this is the latest.
+  const std::uint64_t sequence = control.sequence.load(std::memory_order_relaxed);
+  // [edge:reuse] release: a reader that meets this sequence when it begins then also meets a header
+  // later than the one that named the buffer.
+  control.sequence.store(sequence + 1, std::memory_order_release);
+  // [edge:reuse] release: no byte of the new text is visible before the sequence is.
+  std::atomic_thread_fence(std::memory_order_release);
+}
+
+// A reader begins: the sequence of the buffer that the header names.
+inline std::uint64_t begin_copy(const BufferControl& control) {
+  // [edge:reuse] acquire: the look at the header that follows sees at least what the overwriter saw.
+  return control.sequence.load(std::memory_order_acquire);
+}
+
+// A reader has copied: true if the text was whole, that is, nobody began to overwrite it.
+inline bool end_copy(const BufferControl& control, std::uint64_t sequence) {
+  // [edge:reuse] acquire: if one of the bytes that we copied was new, the new sequence is visible.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  // relaxed: the fence above orders it; a value older than the bytes is what the fence forbids.
+  return control.sequence.load(std::memory_order_relaxed) == sequence;
+}
+
+}  // namespace libatoll::detail
+
+#endif  // ATOLL_DETAIL_HEADER_WORD_H_

@@ -1,0 +1,57 @@
+// What every operation on a mapped list needs: where things lie, and who we are. Private memory,
+// filled once from a validated header, and never read from the segment again. Not part of the
+// public interface; installed because the hot paths inline.
+
+#ifndef ATOLL_DETAIL_VIEW_H_
+#define ATOLL_DETAIL_VIEW_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "atoll/detail/header_word.h"
+
+namespace libatoll::detail {
+
+class Participant;  // src/participants.h
+
+struct View {
+  std::byte* base = nullptr;
+  std::size_t bytes = 0;
+  bool writable = false;
+
+  std::size_t slot_count = 0;
+  std::byte* slots = nullptr;
+  unsigned slot_shift = 6;  // a slot every 1 << slot_shift bytes
+
+  // A slot's Descriptor lies at descriptors + index * descriptor_stride; nullptr where no slot has
+  // buffers.
+  const std::byte* descriptors = nullptr;
+  std::size_t descriptor_stride = 0;
+  std::size_t buffers_offset = 0;
+  std::uint32_t buffers_per_slot = 0;
+  std::size_t buffer_alignment = 0;
+  // The word on which those sleep who wait for a pinned slot.
+  std::byte* wait_words = nullptr;
+  std::size_t wait_word_stride = 0;
+
+  std::string name;  // empty: the list has none
+  absl::Duration claim_timeout = absl::ZeroDuration();
+  // Our identity among those who claim buffers.
+  const Participant* participant = nullptr;
+
+  Header* header(std::size_t index) const {
+    return reinterpret_cast<Header*>(slots + (index << slot_shift));
+  }
+  std::size_t index_of(const Header* header) const {
+    return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(header) - slots) >>
+           slot_shift;
+  }
+  // "list '/jobs'", or "the unnamed list".
+  std::string label() const { return name.empty() ? "the unnamed list" : "list '" + name + "'"; }
+};
+
+}  // namespace libatoll::detail
+
+#endif  // ATOLL_DETAIL_VIEW_H_
