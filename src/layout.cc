@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_format.h"
 
+#include "label.h"
+
 namespace libatoll::detail {
 namespace {
 
@@ -88,6 +90,8 @@ void plan(const Shape& shape, SegmentHeader& header) {
   header.reserved[0] = 0;
   header.total_bytes = header.buffers_offset + shape.buffers_bytes;
 }
+
+std::string View::label() const { return label_of(name); }
 
 absl::Status open_view(std::byte* base, std::size_t available, std::string_view label, View& view) {
   const auto data_loss = [label](std::string_view field, std::uint64_t found,

@@ -11,6 +11,8 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_format.h"
 
+#include "label.h"
+
 namespace libatoll::detail {
 namespace {
 
@@ -21,8 +23,6 @@ constexpr std::size_t kNameMax = 255;
 std::string path_of(const std::string& name) { return std::string(kDirectory) + name; }
 
 std::string path_of_fd(int fd) { return absl::StrFormat("/proc/self/fd/%d", fd); }
-
-std::string label_of(const std::string& name) { return "list '" + name + "'"; }
 
 absl::Status reserve(int fd, std::size_t bytes, std::string_view label) {
   int error;

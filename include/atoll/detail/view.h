@@ -49,7 +49,7 @@ struct View {
            slot_shift;
   }
   // "list '/jobs'", or "the unnamed list".
-  std::string label() const { return name.empty() ? "the unnamed list" : "list '" + name + "'"; }
+  std::string label() const;
 };
 
 }  // namespace libatoll::detail
