@@ -1,6 +1,8 @@
 // Making and finding lists: what stands between the rooms below (layout, segment, participants) and
 // the List.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -11,6 +13,7 @@
 
 #include "label.h"
 #include "layout.h"
+#include "leak_report.h"
 #include "list_state.h"
 #include "participants.h"
 #include "seam.h"
@@ -25,6 +28,8 @@ using detail::FileInfo;
 using detail::Header;
 using detail::label_of;
 using detail::Mapping;
+using detail::NewFile;
+using detail::Place;
 using detail::SegmentHeader;
 using detail::Shape;
 using detail::Tag;
@@ -209,40 +214,35 @@ class ListFactory {
   static absl::StatusOr<List> create(std::string_view name, const InitialValues& values,
                                      const CreateOptions& options) {
     if (!name.empty()) {
-      absl::StatusOr<std::string> canonical = detail::canonical_name(name);
-      if (!canonical.ok()) {
-        return canonical.status();
+      return create_at(detail::place_in_shared_memory(name), values, options, kReportLeak);
+    }
+    for (int attempt = 1;; ++attempt) {
+      absl::StatusOr<List> list = create_at(
+          detail::place_in_shared_memory(detail::automatic_name()), values, options, kReportLeak);
+      if (!absl::IsAlreadyExists(list.status()) || attempt == kNameAttempts) {
+        return list;
       }
-      return create_under(*canonical, values, options);
     }
-    absl::StatusOr<List> list = create_under(detail::automatic_name(), values, options);
-    for (int attempt = 1; attempt < kNameAttempts && absl::IsAlreadyExists(list.status());
-         ++attempt) {
-      list = create_under(detail::automatic_name(), values, options);
-    }
-    return list;
+  }
+
+  static absl::StatusOr<List> create_file(std::string_view path, const InitialValues& values,
+                                          const CreateOptions& options) {
+    return create_at(detail::place_of_file(path), values, options, kMeantToStay);
   }
 
   static absl::StatusOr<List> attach(std::string_view name, const AttachOptions& options) {
-    absl::StatusOr<std::string> canonical = detail::canonical_name(name);
-    if (!canonical.ok()) {
-      return canonical.status();
-    }
-    absl::StatusOr<File> file =
-        detail::open_named(*canonical, options.read_only, options.allow_other_owner);
-    if (!file.ok()) {
-      return file.status();
-    }
-    auto state = std::make_unique<State>();
-    state->view.name = *std::move(canonical);
-    return open(std::move(state), *std::move(file), options);
+    return attach_at(detail::place_in_shared_memory(name), options);
+  }
+
+  static absl::StatusOr<List> attach_file(std::string_view path, const AttachOptions& options) {
+    return attach_at(detail::place_of_file(path), options);
   }
 
   static absl::StatusOr<List::Opened> open_or_create(std::string_view name,
                                                      const InitialValues& values,
                                                      const CreateOptions& options) {
     if (name.empty()) {
-      return detail::canonical_name(name).status();
+      return detail::place_in_shared_memory(name).status();
     }
     // Each turn is lost only to somebody who created or unlinked in between.
     absl::Status lost;
@@ -288,18 +288,16 @@ class ListFactory {
       return mapping.status();
     }
     build(mapping->data(), *shape, plan, values);
-    absl::StatusOr<File> own = detail::reopen(file->fd(), false, label);
-    if (!own.ok()) {
-      return own.status();
-    }
     state->shared_file = *std::move(file);
     state->mapping = *std::move(mapping);
-    return open_mapped(std::move(state), *std::move(own), true, options.claim_timeout);
+    const File& shared = state->shared_file;
+    return open_mapped(std::move(state), shared, true, options.claim_timeout);
   }
 
   static absl::StatusOr<List> attach_fd(int fd, const AttachOptions& options) {
     auto state = std::make_unique<State>();
     const std::string label = state->view.label();
+    // Opened anew, for `fd` may be open for less than what `options` ask for.
     absl::StatusOr<File> own = detail::reopen(fd, options.read_only, label);
     if (!own.ok()) {
       return own.status();
@@ -309,7 +307,7 @@ class ListFactory {
       return shared.status();
     }
     state->shared_file = *std::move(shared);
-    return open(std::move(state), *std::move(own), options);
+    return open(std::move(state), *own, options);
   }
 
   static absl::StatusOr<List> create_in(std::span<std::byte> memory, const InitialValues& values,
@@ -360,39 +358,72 @@ class ListFactory {
   }
 
  private:
-  static absl::StatusOr<List> create_under(const std::string& name, const InitialValues& values,
-                                           const CreateOptions& options) {
-    const std::string label = label_of(name);
+  enum WhenLeftBehind { kReportLeak, kMeantToStay };
+
+  static absl::StatusOr<List> create_at(const absl::StatusOr<Place>& place,
+                                        const InitialValues& values, const CreateOptions& options,
+                                        WhenLeftBehind when_left_behind) {
+    if (!place.ok()) {
+      return place.status();
+    }
+    const std::string label = label_of(place->name);
     absl::StatusOr<Shape> shape = shape_of(values, options, label);
     if (!shape.ok()) {
       return shape.status();
     }
     SegmentHeader plan;
     detail::plan(*shape, plan);
-    absl::StatusOr<File> file = detail::create_unnamed(name, plan.total_bytes, options.mode);
+    absl::StatusOr<NewFile> file = NewFile::create(*place, plan.total_bytes);
     if (!file.ok()) {
       return file.status();
     }
-    absl::StatusOr<Mapping> mapping = detail::map(*file, plan.total_bytes, true, label);
+    absl::StatusOr<FileInfo> info = detail::inspect(file->file(), label);
+    if (!info.ok()) {
+      return info.status();
+    }
+    absl::StatusOr<Mapping> mapping = detail::map(file->file(), info->bytes, true, label);
     if (!mapping.ok()) {
       return mapping.status();
     }
     build(mapping->data(), *shape, plan, values);
-    auto state = std::make_unique<State>();
-    state->view.name = name;
-    state->mapping = *std::move(mapping);
+    auto owned = std::make_unique<State>();
+    State& state = *owned;
+    state.view.name = place->name;
+    state.mapping = *std::move(mapping);
     // Registered before the name appears, so that nobody ever finds the list without a participant.
-    State* const built = state.get();
     absl::StatusOr<List> list =
-        open_mapped(std::move(state), *std::move(file), true, options.claim_timeout);
+        open_mapped(std::move(owned), file->file(), true, options.claim_timeout);
     if (!list.ok()) {
       return list;
     }
     detail::pass(detail::Seam::kBuilt);
-    if (absl::Status status = detail::publish(built->participant.fd(), name); !status.ok()) {
+    if (absl::Status status = file->publish(*place, options.mode); !status.ok()) {
       return status;
     }
+    state.place = *place;
+    if (options.unlink_on_close) {
+      state.unlinker = getpid();
+    }
+    if (options.report_leak && when_left_behind == kReportLeak) {
+      detail::report_leak_at_exit(*place, state.file_id);
+    }
     return list;
+  }
+
+  static absl::StatusOr<List> attach_at(const absl::StatusOr<Place>& place,
+                                        const AttachOptions& options) {
+    if (!place.ok()) {
+      return place.status();
+    }
+    absl::StatusOr<File> file =
+        detail::open_place(*place, options.read_only, options.allow_other_owner);
+    if (!file.ok()) {
+      return file.status();
+    }
+    auto state = std::make_unique<State>();
+    state->view.name = place->name;
+    state->place = *place;
+    return open(std::move(state), *file, options);
   }
 
   static absl::Status check_memory(std::span<std::byte> memory, std::string_view label) {
@@ -404,8 +435,8 @@ class ListFactory {
     return absl::OkStatus();
   }
 
-  // Attaches to the segment in `file`, an open file description of our own.
-  static absl::StatusOr<List> open(std::unique_ptr<State> state, File file,
+  // Attaches to the segment in `file`.
+  static absl::StatusOr<List> open(std::unique_ptr<State> state, const File& file,
                                    const AttachOptions& options) {
     const std::string label = state->view.label();
     if (absl::Status status = check_timeout(options.claim_timeout, label); !status.ok()) {
@@ -426,13 +457,12 @@ class ListFactory {
       return mapping.status();
     }
     state->mapping = *std::move(mapping);
-    return open_mapped(std::move(state), std::move(file), !options.read_only,
-                       options.claim_timeout);
+    return open_mapped(std::move(state), file, !options.read_only, options.claim_timeout);
   }
 
   // Validates the segment that is mapped and registers; the last step of every way in.
-  static absl::StatusOr<List> open_mapped(std::unique_ptr<State> state, File file, bool writable,
-                                          absl::Duration claim_timeout) {
+  static absl::StatusOr<List> open_mapped(std::unique_ptr<State> state, const File& file,
+                                          bool writable, absl::Duration claim_timeout) {
     const std::string label = state->view.label();
     if (absl::Status status =
             detail::open_view(state->mapping.data(), state->mapping.size(), label, state->view);
@@ -449,8 +479,7 @@ class ListFactory {
         return info.status();
       }
       state->file_id = info->id;
-      joined =
-          state->participant.join(file.release(), state->participant_numbers(), writable, label);
+      joined = state->participant.join(file.fd(), state->participant_numbers(), writable, label);
     } else if (writable) {
       joined = state->participant.join_without_file(state->participant_numbers(), label);
     }
@@ -555,6 +584,22 @@ absl::StatusOr<List> List::create_anonymous(const Fill& values, const CreateOpti
 
 absl::StatusOr<List> List::attach_fd(int fd, const AttachOptions& options) {
   return ListFactory::attach_fd(fd, options);
+}
+
+absl::StatusOr<List> List::create_file(std::string_view path, std::span<const Init> values,
+                                       const CreateOptions& options) {
+  return ListFactory::create_file(path, values, options);
+}
+absl::StatusOr<List> List::create_file(std::string_view path, std::initializer_list<Init> values,
+                                       const CreateOptions& options) {
+  return ListFactory::create_file(path, span_of(values), options);
+}
+absl::StatusOr<List> List::create_file(std::string_view path, const Fill& values,
+                                       const CreateOptions& options) {
+  return ListFactory::create_file(path, values, options);
+}
+absl::StatusOr<List> List::attach_file(std::string_view path, const AttachOptions& options) {
+  return ListFactory::attach_file(path, options);
 }
 
 absl::StatusOr<List> List::create_in(std::span<std::byte> memory, std::span<const Init> values,

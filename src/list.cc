@@ -1,5 +1,7 @@
 #include "atoll/list.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -18,15 +20,20 @@ using detail::label_of;
 using detail::View;
 
 absl::Status List::unlink(std::string_view name) {
-  absl::StatusOr<std::string> canonical = detail::canonical_name(name);
-  return canonical.ok() ? detail::unlink_named(*canonical) : canonical.status();
+  const absl::StatusOr<detail::Place> place = detail::place_in_shared_memory(name);
+  return place.ok() ? detail::unlink_place(*place) : place.status();
 }
 
 absl::Status List::unlink() const {
-  if (name().empty()) {
+  if (state_ == nullptr || !state_->has_place()) {
     return absl::NotFoundError("the unnamed list has no name to unlink");
   }
-  return detail::unlink_if_same(name(), state_->file_id);
+  const detail::Place& place = state_->place;
+  if (!detail::is_there(place, state_->file_id)) {
+    return absl::NotFoundError(absl::StrFormat(
+        "%s was unlinked before, and its name may belong to another list now", label_of(name())));
+  }
+  return detail::unlink_place(place);
 }
 
 namespace {
@@ -51,15 +58,32 @@ List& List::operator=(List&& other) noexcept {
 List::~List() = default;
 
 void List::close() {
-  if (state_ == nullptr) {
-    return;
+  if (state_ != nullptr) {
+    state_->close();
   }
-  View& view = state_->view;
-  view = {.name = std::move(view.name)};
-  state_->participant.leave();
-  state_->mapping = detail::Mapping();
-  state_->shared_file = detail::File();
 }
+
+void List::State::close() {
+  if (unlinker == getpid() && detail::is_there(place, file_id)) {
+    detail::unlink_place(place).IgnoreError();
+  }
+  unlinker = 0;
+  view = {.name = std::move(view.name)};
+  // Before its counter is unmapped.
+  participant.leave();
+  mapping = detail::Mapping();
+  shared_file = detail::File();
+}
+
+absl::Status List::sync() const {
+  if (state_ == nullptr || (!state_->has_place() && fd() < 0)) {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("%s has no file to write back to", view().label()));
+  }
+  return detail::write_back(state_->mapping, view().label());
+}
+
+std::size_t List::participants() const { return is_open() ? state_->participant.count() : 0; }
 
 int List::fd() const { return state_ == nullptr ? -1 : state_->shared_file.fd(); }
 
@@ -107,7 +131,7 @@ absl::StatusOr<Counter> List::counter(std::ptrdiff_t index) const {
   if (absl::Status status = check_pinned(*this, *slot, Type::kInt64); !status.ok()) {
     return status;
   }
-  return Counter(slot->header_);
+  return Counter(slot->header_, &view().wait_word(slot->index()));
 }
 
 absl::StatusOr<Gauge> List::gauge(std::ptrdiff_t index) const {
@@ -118,7 +142,7 @@ absl::StatusOr<Gauge> List::gauge(std::ptrdiff_t index) const {
   if (absl::Status status = check_pinned(*this, *slot, Type::kDouble); !status.ok()) {
     return status;
   }
-  return Gauge(slot->header_);
+  return Gauge(slot->header_, &view().wait_word(slot->index()));
 }
 
 }  // namespace libatoll

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "atoll/detail/header_word.h"
 
 #include "seam.h"
 
@@ -39,6 +40,10 @@ bool find_lock(int fd, off_t start, off_t length, struct flock& found, bool& fai
   found = lock_of(F_WRLCK, start, length);
   failed = fcntl(fd, F_OFD_GETLK, &found) != 0;
   return !failed && found.l_type != F_UNLCK;
+}
+
+absl::Status impossible_count(std::string_view label) {
+  return absl::DataLossError(absl::StrFormat("%s has an impossible count of participants", label));
 }
 
 // All participants of this process, guarded by a mutex that fork holds. Never destroyed: a List of
@@ -73,24 +78,39 @@ struct ForkHandlers {
 absl::Status Participant::join(int fd, std::atomic<std::uint64_t>& numbers, bool writable,
                                std::string_view label) {
   ForkHandlers::install();
-  fd_ = fd;
   writable_ = writable;
-  numbers_ = &numbers;
+  bool opened = false;
+  int error = 0;
   {
+    // No fork from here to the end of the block: a child that got the description without the handler
+    // knowing it would keep us alive.
     Registry& all = registry();
     const std::lock_guard lock(all.mutex);
-    next_ = all.first;
-    if (next_ != nullptr) {
-      next_->previous_ = this;
+    opened = open_anew(fd);
+    error = errno;
+    if (opened) {
+      numbers_ = &numbers;
+      next_ = all.first;
+      if (next_ != nullptr) {
+        next_->previous_ = this;
+      }
+      all.first = this;
     }
-    all.first = this;
+  }
+  if (!opened) {
+    if (error == EBADF || (error == ENOENT && fcntl(fd, F_GETFD) < 0)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: %d is not an open descriptor", label, fd));
+    }
+    return absl::ErrnoToStatus(
+        error,
+        absl::StrFormat("%s: cannot open its file anew through /proc/self/fd to register", label));
   }
   if (!take_number()) {
-    const int error = errno;
+    error = errno;
     leave();
     if (error == 0) {
-      return absl::DataLossError(
-          absl::StrFormat("%s has an impossible count of participants", label));
+      return impossible_count(label);
     }
     return absl::ErrnoToStatus(
         error, absl::StrFormat("%s: cannot lock a byte of its file to register", label));
@@ -102,9 +122,8 @@ absl::Status Participant::join_without_file(std::atomic<std::uint64_t>& numbers,
                                             std::string_view label) {
   // relaxed: a number must be unique, nothing else; it orders nothing.
   const std::uint64_t number = numbers.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (number > kNumberMax) {
-    return absl::DataLossError(
-        absl::StrFormat("%s has an impossible count of participants", label));
+  if (number == kNoOwner || number > kNumberMax) {
+    return impossible_count(label);
   }
   // relaxed: see number_.
   number_.store(number, std::memory_order_relaxed);
@@ -121,10 +140,11 @@ void Participant::leave() {
     }
     next_ = previous_ = nullptr;
     numbers_ = nullptr;
-  }
-  if (fd_ >= 0) {
-    close(fd_);
-    fd_ = -1;
+    // Under the mutex too: no child of fork may find the descriptor open and unregistered.
+    if (fd_ >= 0) {
+      close(fd_);
+      fd_ = -1;
+    }
   }
   // relaxed: see number_.
   number_.store(0, std::memory_order_relaxed);
@@ -166,31 +186,43 @@ bool Participant::take_number() {
   return false;
 }
 
-// Async-signal-safe, for it runs in the child of a process that may have had many threads.
-void Participant::rejoin_in_child() {
-  // relaxed: see number_. Until it has a number again, this process claims nothing.
-  number_.store(0, std::memory_order_relaxed);
+// Async-signal-safe. Opens the file of `fd` as a description of its own, in the place of the one that
+// we have, if any.
+bool Participant::open_anew(int fd) {
   std::array<char, 32> path;
   char* end = path.data() + path.size();
   *--end = '\0';
-  for (int rest = fd_; end == path.data() + path.size() - 1 || rest != 0; rest /= 10) {
-    *--end = static_cast<char>('0' + rest % 10);
-  }
+  do {
+    *--end = static_cast<char>('0' + fd % 10);
+    fd /= 10;
+  } while (fd != 0);
   constexpr std::string_view kPrefix = "/proc/self/fd/";
   for (std::size_t i = kPrefix.size(); i-- > 0;) {
     *--end = kPrefix[i];
   }
   const int fresh = open(end, (writable_ ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-  if (fresh >= 0 && dup3(fresh, fd_, O_CLOEXEC) >= 0) {
-    close(fresh);
+  if (fresh < 0 || fd_ < 0) {
+    fd_ = fresh < 0 ? fd_ : fresh;
+    return fresh >= 0;
+  }
+  const bool replaced = dup3(fresh, fd_, O_CLOEXEC) >= 0;
+  close(fresh);
+  return replaced;
+}
+
+// Async-signal-safe, for it runs in the child of a process that may have had many threads.
+void Participant::rejoin_in_child() {
+  // relaxed: see number_. Until it has a number again, this process claims nothing.
+  number_.store(0, std::memory_order_relaxed);
+  if (fd_ < 0) {
+    return;  // our parent was such a child as the next comment tells of
+  }
+  if (open_anew(fd_)) {
     take_number();
     return;
   }
   // Without a description of its own the child must not keep its parent's: the parent would seem to
   // live as long as the child. It goes on, but cannot claim buffers.
-  if (fresh >= 0) {
-    close(fresh);
-  }
   close(fd_);
   fd_ = -1;
 }
@@ -222,7 +254,7 @@ std::size_t Participant::count() const {
     off_t start;
     off_t end;
   };
-  std::vector<Range> ranges = {{kReaderBytes, kWriterBytes + static_cast<off_t>(kNumberMax)}};
+  std::vector<Range> ranges = {{kReaderBytes, kWriterBytes + static_cast<off_t>(kNumberMax) + 1}};
   while (!ranges.empty()) {
     const Range range = ranges.back();
     ranges.pop_back();

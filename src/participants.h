@@ -10,8 +10,10 @@
 //   P1  A number is given out at most once in the life of a segment, so a claim that carries a dead
 //       participant's number can never look alive again, and nobody has to sweep behind the dead.
 //   P2  A participant holds its lock before its number can appear in an owner word.
-//   P3  The description that holds the lock is shared with no other process: `fork` gives the child
-//       a description and a number of its own before any other code of the child runs.
+//   P3  The description that holds the lock is shared with no other process. It is opened here, for the
+//       lock alone: a mapping made through it would keep it open in a child of fork. `fork` waits
+//       while one is being opened, and gives the child descriptions and numbers of its own before any
+//       other code of the child runs.
 //
 // A list in the caller's memory has no file: there, everybody counts as alive.
 
@@ -34,9 +36,9 @@ class Participant {
   Participant(const Participant&) = delete;
   Participant& operator=(const Participant&) = delete;
 
-  // Registers. Takes over `fd`, an open file description that nobody else has; `numbers` is the
-  // segment's counter. A reader (`writable` false) takes part in the count alone. `label` names the
-  // list in messages. DataLoss if the counter is impossible; Internal if the kernel refuses the lock.
+  // Registers. Opens the file of `fd` anew, through /proc/self/fd; `numbers` is the segment's counter.
+  // A reader (`writable` false) takes part in the count alone. `label` names the list in messages.
+  // DataLoss if the counter is impossible; else the kernel's refusal to open or to lock.
   absl::Status join(int fd, std::atomic<std::uint64_t>& numbers, bool writable,
                     std::string_view label);
   // The same without a file.
@@ -60,6 +62,7 @@ class Participant {
 
  private:
   friend struct ForkHandlers;
+  bool open_anew(int fd);
   bool take_number();
   void rejoin_in_child();
 

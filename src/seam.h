@@ -15,12 +15,15 @@ enum class Seam {
   kReading,      // a reader has begun to copy text
   kNumberTaken,  // a participant has its number, but no lock on it
   kBuilt,        // a segment is complete, but has no name
+  kWaking,       // a write is done, its sleepers not yet woken
+  kAnnounced,    // a waiter has marked the slot, but does not sleep yet
+  kRescued,      // a waiter that nobody woke found the slot changed when it looked again
 };
 
 #if defined(ATOLL_TEST_SEAMS)
 
 // Called at every seam, on the thread that passes it; nullptr for nothing.
-extern void (*seam_hook)(Seam seam);
+inline void (*seam_hook)(Seam seam) = nullptr;
 
 inline void pass(Seam seam) {
   if (seam_hook != nullptr) {

@@ -1,14 +1,20 @@
 #include "segment.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 #include "label.h"
@@ -19,10 +25,21 @@ namespace {
 // Where the C library keeps the names of shm_open.
 constexpr std::string_view kDirectory = "/dev/shm";
 constexpr std::size_t kNameMax = 255;
-
-std::string path_of(const std::string& name) { return std::string(kDirectory) + name; }
+constexpr mode_t kModeBefore = 0600;
 
 std::string path_of_fd(int fd) { return absl::StrFormat("/proc/self/fd/%d", fd); }
+
+constexpr unsigned kStatMask = STATX_BASIC_STATS | STATX_BTIME;
+
+FileId id_of(const struct statx& status) {
+  FileId id = {.device = makedev(status.stx_dev_major, status.stx_dev_minor),
+               .inode = status.stx_ino,
+               .born = absl::UnixEpoch()};
+  if ((status.stx_mask & STATX_BTIME) != 0) {
+    id.born += absl::Seconds(status.stx_btime.tv_sec) + absl::Nanoseconds(status.stx_btime.tv_nsec);
+  }
+  return id;
+}
 
 absl::Status reserve(int fd, std::size_t bytes, std::string_view label) {
   int error;
@@ -53,7 +70,7 @@ Mapping::~Mapping() {
   }
 }
 
-absl::StatusOr<std::string> canonical_name(std::string_view name) {
+absl::StatusOr<Place> place_in_shared_memory(std::string_view name) {
   const std::string_view bare = name.starts_with('/') ? name.substr(1) : name;
   const auto bad = [name](std::string_view why) {
     return absl::InvalidArgumentError(
@@ -74,107 +91,147 @@ absl::StatusOr<std::string> canonical_name(std::string_view name) {
   if (bare.size() > kNameMax) {
     return bad(absl::StrFormat("it has %d bytes, at most %d fit", bare.size(), kNameMax));
   }
-  return "/" + std::string(bare);
+  std::string canonical = absl::StrCat("/", std::string(bare));
+  std::string path = absl::StrCat(std::string(kDirectory), canonical);
+  return Place{std::move(canonical), std::string(kDirectory), std::move(path)};
+}
+
+absl::StatusOr<Place> place_of_file(std::string_view path) {
+  const auto bad = [path](std::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("'%s' cannot be the file of a list: %s", path, why));
+  };
+  if (path.empty()) {
+    return bad("it is empty");
+  }
+  if (path.find('\0') != path.npos) {
+    return bad("it has a NUL byte");
+  }
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (error) {
+    return bad(error.message());
+  }
+  if (!absolute.has_filename() || absolute.filename() == "." || absolute.filename() == "..") {
+    return bad("it is a directory");
+  }
+  return Place{absolute.string(), absolute.parent_path().string(), absolute.string()};
 }
 
 std::string automatic_name() {
   return absl::StrFormat("/atoll_%016x", absl::Uniform<std::uint64_t>(absl::BitGen()));
 }
 
-absl::StatusOr<File> create_unnamed(const std::string& name, std::size_t bytes, mode_t mode) {
-  File file(open(std::string(kDirectory).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
-  if (file.fd() < 0) {
-    return absl::ErrnoToStatus(
-        errno, absl::StrFormat("%s: cannot make a file in %s", label_of(name), kDirectory));
+NewFile::~NewFile() {
+  if (!hidden_path_.empty()) {
+    ::unlink(hidden_path_.c_str());
   }
-  // The umask has had its way with the mode above.
-  if (fchmod(file.fd(), mode) != 0) {
-    return absl::ErrnoToStatus(errno,
-                               absl::StrFormat("%s: cannot set mode %#o", label_of(name), mode));
-  }
-  if (absl::Status status = reserve(file.fd(), bytes, label_of(name)); !status.ok()) {
-    return status;
-  }
-  return file;
 }
 
-absl::Status publish(int fd, const std::string& name) {
-  if (linkat(AT_FDCWD, path_of_fd(fd).c_str(), AT_FDCWD, path_of(name).c_str(),
-             AT_SYMLINK_FOLLOW) == 0) {
+absl::StatusOr<NewFile> NewFile::create(const Place& place, std::size_t bytes) {
+  const std::string label = label_of(place.name);
+  std::string hidden_path;
+  File file(open(place.directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kModeBefore));
+  if (file.fd() < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+    hidden_path = absl::StrFormat("%s/.%s", place.directory, automatic_name().substr(1));
+    file = File(open(hidden_path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kModeBefore));
+  }
+  if (file.fd() < 0) {
+    return absl::ErrnoToStatus(
+        errno, absl::StrFormat("%s: cannot make a file in %s", label, place.directory));
+  }
+  NewFile made(std::move(file), std::move(hidden_path));
+  struct statfs system = {};
+  if (fstatfs(made.file_.fd(), &system) == 0 && system.f_type == HUGETLBFS_MAGIC) {
+    const auto page = static_cast<std::size_t>(system.f_bsize);
+    bytes = (bytes + page - 1) / page * page;
+  }
+  if (absl::Status status = reserve(made.file_.fd(), bytes, label); !status.ok()) {
+    return status;
+  }
+  return made;
+}
+
+absl::Status NewFile::publish(const Place& place, mode_t mode) const {
+  if (fchmod(file_.fd(), mode) != 0) {
+    return absl::ErrnoToStatus(
+        errno, absl::StrFormat("%s: cannot set mode %#o", label_of(place.name), mode));
+  }
+  const std::string from = hidden_path_.empty() ? path_of_fd(file_.fd()) : hidden_path_;
+  if (linkat(AT_FDCWD, from.c_str(), AT_FDCWD, place.path.c_str(), AT_SYMLINK_FOLLOW) == 0) {
     return absl::OkStatus();
   }
   if (errno == EEXIST) {
     return absl::AlreadyExistsError(
         absl::StrFormat("%s exists already; attach to it, unlink it, or create under another name",
-                        label_of(name)));
+                        label_of(place.name)));
   }
-  return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot give the list its name (is /proc "
-                                                    "mounted?)",
-                                                    label_of(name)));
+  return absl::ErrnoToStatus(
+      errno, absl::StrFormat("%s: cannot give the list its name (is /proc mounted?)",
+                             label_of(place.name)));
 }
 
-absl::StatusOr<File> open_named(const std::string& name, bool read_only, bool allow_other_owner) {
+absl::StatusOr<File> open_place(const Place& place, bool read_only, bool allow_other_owner) {
   // O_NONBLOCK: a FIFO of that name must not make us wait.
-  File file(open(path_of(name).c_str(),
+  File file(open(place.path.c_str(),
                  (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (file.fd() < 0) {
     switch (errno) {
       case ENOENT:
-        return absl::NotFoundError(absl::StrFormat("%s does not exist", label_of(name)));
+        return absl::NotFoundError(absl::StrFormat("%s does not exist", label_of(place.name)));
       case EACCES:
         return absl::PermissionDeniedError(
-            absl::StrFormat("%s: no permission to open it for %s", label_of(name),
+            absl::StrFormat("%s: no permission to open it for %s", label_of(place.name),
                             read_only ? "reading" : "reading and writing"));
       case ELOOP:
       case EISDIR:
       case ENXIO:
         return absl::FailedPreconditionError(
-            absl::StrFormat("%s is not a regular file", label_of(name)));
+            absl::StrFormat("%s is not a regular file", label_of(place.name)));
       default:
-        return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot open it", label_of(name)));
+        return absl::ErrnoToStatus(errno,
+                                   absl::StrFormat("%s: cannot open it", label_of(place.name)));
     }
   }
   struct stat status = {};
   if (fstat(file.fd(), &status) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot inspect it", label_of(name)));
+    return absl::ErrnoToStatus(errno,
+                               absl::StrFormat("%s: cannot inspect it", label_of(place.name)));
   }
   if (!S_ISREG(status.st_mode)) {
     return absl::FailedPreconditionError(
-        absl::StrFormat("%s is not a regular file", label_of(name)));
+        absl::StrFormat("%s is not a regular file", label_of(place.name)));
   }
   if (status.st_uid != geteuid() && !allow_other_owner) {
     return absl::PermissionDeniedError(absl::StrFormat(
         "%s belongs to user %d, and this process runs as user %d; set allow_other_owner to trust "
         "that user",
-        label_of(name), status.st_uid, geteuid()));
+        label_of(place.name), status.st_uid, geteuid()));
   }
   return file;
 }
 
-absl::Status unlink_named(const std::string& name) {
-  if (::unlink(path_of(name).c_str()) == 0) {
+absl::Status unlink_place(const Place& place) {
+  if (::unlink(place.path.c_str()) == 0) {
     return absl::OkStatus();
   }
   switch (errno) {
     case ENOENT:
-      return absl::NotFoundError(absl::StrFormat("%s does not exist", label_of(name)));
+      return absl::NotFoundError(absl::StrFormat("%s does not exist", label_of(place.name)));
     case EACCES:
     case EPERM:
       return absl::PermissionDeniedError(
-          absl::StrFormat("%s: no permission to unlink it", label_of(name)));
+          absl::StrFormat("%s: no permission to unlink it", label_of(place.name)));
     default:
-      return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot unlink it", label_of(name)));
+      return absl::ErrnoToStatus(errno,
+                                 absl::StrFormat("%s: cannot unlink it", label_of(place.name)));
   }
 }
 
-absl::Status unlink_if_same(const std::string& name, const FileId& id) {
-  struct stat named = {};
-  if (lstat(path_of(name).c_str(), &named) == 0 &&
-      (id.device != named.st_dev || id.inode != named.st_ino)) {
-    return absl::NotFoundError(absl::StrFormat(
-        "%s was unlinked before; its name belongs to another list now", label_of(name)));
-  }
-  return unlink_named(name);
+bool is_there(const Place& place, const FileId& id) {
+  struct statx named = {};
+  return statx(AT_FDCWD, place.path.c_str(), AT_SYMLINK_NOFOLLOW, kStatMask, &named) == 0 &&
+         id_of(named) == id;
 }
 
 absl::StatusOr<File> create_memfd(std::size_t bytes) {
@@ -217,15 +274,14 @@ absl::StatusOr<File> duplicate(int fd, std::string_view label) {
 }
 
 absl::StatusOr<FileInfo> inspect(const File& file, std::string_view label) {
-  struct stat status = {};
-  if (fstat(file.fd(), &status) != 0) {
+  struct statx status = {};
+  if (statx(file.fd(), "", AT_EMPTY_PATH, kStatMask, &status) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot inspect it", label));
   }
-  if (!S_ISREG(status.st_mode)) {
+  if (!S_ISREG(status.stx_mode)) {
     return absl::FailedPreconditionError(absl::StrFormat("%s is not a regular file", label));
   }
-  return FileInfo{.id = {.device = status.st_dev, .inode = status.st_ino},
-                  .bytes = static_cast<std::size_t>(status.st_size)};
+  return FileInfo{.id = id_of(status), .bytes = static_cast<std::size_t>(status.stx_size)};
 }
 
 absl::StatusOr<Mapping> map(const File& file, std::size_t bytes, bool writable,
@@ -236,6 +292,13 @@ absl::StatusOr<Mapping> map(const File& file, std::size_t bytes, bool writable,
     return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot map %d bytes", label, bytes));
   }
   return Mapping(static_cast<std::byte*>(data), bytes, true);
+}
+
+absl::Status write_back(const Mapping& mapping, std::string_view label) {
+  if (msync(mapping.data(), mapping.size(), MS_SYNC) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot write it back", label));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace libatoll::detail

@@ -12,12 +12,14 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace libatoll::detail {
 
@@ -64,42 +66,78 @@ class Mapping {
   bool owned_ = false;
 };
 
-// What tells a file from every other file, whatever its name.
+// What tells a file from every other file, whatever its name; the time of its birth too, because the
+// inode number of a file that is gone is given to another.
 struct FileId {
-  dev_t device = 0;
-  ino_t inode = 0;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  absl::Time born;
+
+  friend bool operator==(const FileId&, const FileId&) = default;
 };
 struct FileInfo {
   FileId id;
   std::size_t bytes = 0;
 };
 
-// "/name" for "name" or "/name". InvalidArgument for an empty name, "/", "/." and "/..", a second
-// slash, a NUL, or more than 255 bytes after the slash.
-absl::StatusOr<std::string> canonical_name(std::string_view name);
+// Where a segment's name is or will be.
+struct Place {
+  std::string name;       // as the list shows it
+  std::string directory;  // where the file is built
+  std::string path;
+};
+
+// In shared memory: "/name" for "name" or "/name". InvalidArgument for an empty name, "/", "/." and
+// "/..", a second slash, a NUL, or more than 255 bytes after the slash.
+absl::StatusOr<Place> place_in_shared_memory(std::string_view name);
+// In the file system. InvalidArgument for an empty path, one with a NUL, or one without a file name.
+absl::StatusOr<Place> place_of_file(std::string_view path);
 // "/atoll_" and 16 random hex digits.
 std::string automatic_name();
 
-// A file without a name, `bytes` long and all of it reserved, that can get a name in shared memory.
-absl::StatusOr<File> create_unnamed(const std::string& name, std::size_t bytes, mode_t mode);
-// Gives it the name. AlreadyExists if it is taken.
-absl::Status publish(int fd, const std::string& name);
+// A file being built: without a name where the file system can do that (O_TMPFILE); elsewhere under a
+// hidden one, which goes with this object, and is left behind only by a creator that is killed.
+class NewFile {
+ public:
+  NewFile(NewFile&& other) noexcept
+      : file_(std::move(other.file_)), hidden_path_(std::exchange(other.hidden_path_, {})) {}
+  ~NewFile();
+
+  // `bytes` long (more where the file system has larger pages), and all of it reserved. Until it has a
+  // name its mode is 0600, so that we can open it anew.
+  static absl::StatusOr<NewFile> create(const Place& place, std::size_t bytes);
+
+  const File& file() const { return file_; }
+  // Gives the file its mode, exactly, and its name. AlreadyExists if that is taken.
+  absl::Status publish(const Place& place, mode_t mode) const;
+
+ private:
+  NewFile(File file, std::string hidden_path)
+      : file_(std::move(file)), hidden_path_(std::move(hidden_path)) {}
+
+  File file_;
+  std::string hidden_path_;
+};
+
 // NotFound, PermissionDenied; FailedPrecondition for what is not a regular file.
-absl::StatusOr<File> open_named(const std::string& name, bool read_only, bool allow_other_owner);
-absl::Status unlink_named(const std::string& name);
-// NotFound unless the name still refers to that file.
-absl::Status unlink_if_same(const std::string& name, const FileId& id);
+absl::StatusOr<File> open_place(const Place& place, bool read_only, bool allow_other_owner);
+absl::Status unlink_place(const Place& place);
+// Whether the name refers to that file.
+bool is_there(const Place& place, const FileId& id);
 
 // A memfd that cannot shrink or grow any more.
 absl::StatusOr<File> create_memfd(std::size_t bytes);
 // A descriptor of the same file with an open file description of its own.
 absl::StatusOr<File> reopen(int fd, bool read_only, std::string_view label);
+// Another descriptor of the same description.
 absl::StatusOr<File> duplicate(int fd, std::string_view label);
 
 // FailedPrecondition for what is not a regular file.
 absl::StatusOr<FileInfo> inspect(const File& file, std::string_view label);
 absl::StatusOr<Mapping> map(const File& file, std::size_t bytes, bool writable,
                             std::string_view label);
+// Writes a mapping back to its file.
+absl::Status write_back(const Mapping& mapping, std::string_view label);
 
 }  // namespace libatoll::detail
 

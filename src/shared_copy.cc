@@ -16,7 +16,7 @@ constexpr std::size_t kWord = sizeof(std::uint64_t);
 // Where one block of instructions begins to pay; a multiple of 64.
 constexpr std::size_t kBlock = 128;
 // Where the processor's own string instruction does.
-constexpr std::size_t kStringCopy = 2048;
+[[maybe_unused]] constexpr std::size_t kStringCopy = 2048;
 
 // relaxed, here and below: the protocol's fences order these words, and its check rejects what was
 // read while a word was changing.

@@ -319,10 +319,12 @@ class Write {
 
   // Makes the value current where the header is `seen`; otherwise tells there what it is.
   bool try_swap(Word& seen) {
-    return detail::compare_exchange(
-        *header_, seen,
-        detail::successor(seen, encoded_.payload, encoded_.tag, encoded_.inline_length));
+    written_ = detail::successor(seen, encoded_.payload, encoded_.tag, encoded_.inline_length);
+    return detail::swap_in(*header_, seen, written_);
   }
+
+  // The header that the last `try_swap` wrote, if it did.
+  const Word& written() const { return written_; }
 
  private:
   const View& view_;
@@ -330,6 +332,7 @@ class Write {
   Encoded encoded_;
   SlotBuffers buffers_;
   StagedText staged_;
+  Word written_;
 };
 
 // ---- Pinned slots -------------------------------------------------------------------------------
@@ -361,6 +364,21 @@ absl::Status Slot::check_writable() const {
   }
   return absl::PermissionDeniedError(absl::StrFormat(
       "%s is attached read-only; attach without read_only to write", label_of(*view_, header_)));
+}
+
+absl::Status Slot::check_storable(Type type) const {
+  if (absl::Status status = check_writable(); !status.ok()) {
+    return status;
+  }
+  const Word seen = detail::read(*header_);
+  Type found;
+  if (!type_of_tag(seen.tag(), found)) {
+    return impossible(*view_, header_, seen);
+  }
+  if (seen.is_pinned() && found != type) {
+    return pinned_to(*view_, header_, seen.tag(), type);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Slot::wrong_type(const char* operation, Type expected, const Word& seen) const {
@@ -459,7 +477,7 @@ absl::Status Slot::store(const ValueView& desired) const {
   }
   if (const Tag tag = detail::peek_tag(*header_); is_pinned_tag(tag)) {
     return with_pinned(*view_, header_, tag, desired,
-                       [this](auto value) { detail::pinned_exchange(*header_, value); });
+                       [this](auto value) { woken(detail::pinned_exchange(*header_, value)); });
   }
   Write write(*view_, header_, desired);
   if (absl::Status status = write.check(); !status.ok()) {
@@ -481,7 +499,7 @@ absl::StatusOr<Value> Slot::exchange(const ValueView& desired) const {
   if (const Tag tag = detail::peek_tag(*header_); is_pinned_tag(tag)) {
     Value previous;
     absl::Status status = with_pinned(*view_, header_, tag, desired, [&](auto value) {
-      previous = detail::pinned_exchange(*header_, value);
+      previous = woken(detail::pinned_exchange(*header_, value));
     });
     if (!status.ok()) {
       return status;
@@ -514,7 +532,7 @@ absl::StatusOr<bool> Slot::compare_exchange(const ValueView& expected,
     absl::Status status = with_pinned(*view_, header_, tag, desired, [&](auto value) {
       if (const auto* number = std::get_if<decltype(value)>(&expected.variant())) {
         auto seen = *number;
-        swapped = detail::pinned_compare_exchange(*header_, seen, value);
+        swapped = pinned_compare_exchange(seen, value);
       }
     });
     if (!status.ok()) {
@@ -546,6 +564,79 @@ absl::StatusOr<bool> Slot::compare_exchange(const ValueView& expected,
       return true;
     }
   }
+}
+
+absl::StatusOr<StampedValue> Slot::load_stamped() const {
+  Word seen;
+  absl::StatusOr<Value> value = load_value(*view_, header_, seen);
+  if (!value.ok()) {
+    return value.status();
+  }
+  return StampedValue{*std::move(value), Stamp(seen)};
+}
+
+absl::StatusOr<bool> Slot::compare_exchange(Stamp& expected, const ValueView& desired) const {
+  if (absl::Status status = check_writable(); !status.ok()) {
+    return status;
+  }
+  if (const Tag tag = detail::peek_tag(*header_); is_pinned_tag(tag)) {
+    bool swapped = false;
+    absl::Status status = with_pinned(*view_, header_, tag, desired, [&](auto value) {
+      auto seen = detail::from_bits<decltype(value)>(expected.word_.payload);
+      swapped = pinned_compare_exchange(seen, value);
+      expected.word_.payload = detail::to_bits(swapped ? value : seen);
+    });
+    if (!status.ok()) {
+      return status;
+    }
+    return swapped;
+  }
+  Write write(*view_, header_, desired);
+  if (absl::Status status = write.check(); !status.ok()) {
+    return status;
+  }
+  for (;;) {
+    Word seen = detail::read(*header_);
+    if (Stamp(seen) != expected) {
+      expected = Stamp(seen);
+      return false;
+    }
+    if (absl::Status status = write.stage(); !status.ok()) {
+      return status;
+    }
+    // Lost to a waiter that sets his bit, or to a write: the next look tells which.
+    if (write.try_swap(seen)) {
+      expected = Stamp(write.written());
+      return true;
+    }
+  }
+}
+
+absl::StatusOr<Value> Slot::update(absl::FunctionRef<absl::StatusOr<Value>(const Value&)> fn,
+                                   std::uint64_t attempts_max) const {
+  if (absl::Status status = check_writable(); !status.ok()) {
+    return status;
+  }
+  for (std::uint64_t attempt = 0; attempt < attempts_max; ++attempt) {
+    absl::StatusOr<StampedValue> seen = load_stamped();
+    if (!seen.ok()) {
+      return seen.status();
+    }
+    absl::StatusOr<Value> desired = fn(seen->value);
+    if (!desired.ok()) {
+      return desired.status();
+    }
+    const absl::StatusOr<bool> swapped = compare_exchange(seen->stamp, *desired);
+    if (!swapped.ok()) {
+      return swapped.status();
+    }
+    if (*swapped) {
+      return desired;
+    }
+  }
+  return absl::DeadlineExceededError(
+      absl::StrFormat("%s: other writes came first in each of %d attempts to update it",
+                      label_of(*view_, header_), attempts_max));
 }
 
 absl::StatusOr<bool> Slot::equals(const ValueView& value) const {

@@ -1,9 +1,11 @@
 #include "text_buffers.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/time/clock.h"
 
+#include "deadline.h"
 #include "shared_copy.h"
 
 namespace libatoll::detail {
@@ -15,30 +17,32 @@ class Backoff {
  public:
   explicit Backoff(absl::Duration timeout) : timeout_(timeout) {}
 
-  // True once it has waited so long that an owner may be dead; true again from time to time, for an
-  // owner may die later.
-  bool suspects_death() const { return rounds_ >= kSpins; }
+  // True once it has waited so long that an owner may be dead.
+  bool suspects_death() const { return deadline_.has_value(); }
 
   // False once the time is over.
   bool wait() {
-    if (rounds_++ < kSpins) {
+    if (spins_left_ > 0) {
+      --spins_left_;
       relax_processor();
       return true;
     }
-    const absl::Time now = absl::Now();
-    if (rounds_ == kSpins + 1) {
-      deadline_ = now + timeout_;
+    if (!deadline_.has_value()) {
+      deadline_.emplace(timeout_);
+      return true;
     }
-    if (now >= deadline_) {
+    const absl::Duration remaining = deadline_->remaining();
+    if (remaining <= absl::ZeroDuration()) {
       return false;
     }
-    absl::SleepFor(std::min(pause_, deadline_ - now));
-    pause_ = std::min(2 * pause_, absl::Milliseconds(1));
+    absl::SleepFor(std::min(pause_, remaining));
+    pause_ = std::min(2 * pause_, kPauseMax);
     return true;
   }
 
  private:
   static constexpr int kSpins = 100;
+  static constexpr absl::Duration kPauseMax = absl::Milliseconds(1);
 
   static void relax_processor() {
 #if defined(__x86_64__)
@@ -49,9 +53,9 @@ class Backoff {
   }
 
   absl::Duration timeout_;
-  absl::Time deadline_;
+  std::optional<Deadline> deadline_;
   absl::Duration pause_ = absl::Microseconds(1);
-  int rounds_ = 0;
+  int spins_left_ = kSpins;
 };
 
 }  // namespace

@@ -1,16 +1,21 @@
 #include "atoll/value.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <ostream>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "atoll/options.h"
 
 namespace libatoll {
 namespace {
+
+constexpr std::string_view kBytesPrefix = "0x:";
 
 template <typename... Functions>
 struct Overloaded : Functions... {
@@ -52,12 +57,13 @@ std::string_view type_name(Type type) {
   return "unknown";
 }
 
-ValueView::ValueView(const Value& value)
-    : variant_(std::visit(
-          Overloaded{[](const std::string& text) -> Variant { return std::string_view(text); },
-                     [](const Bytes& bytes) -> Variant { return BytesView(bytes); },
-                     [](auto number) -> Variant { return number; }},
-          value)) {}
+ValueView::Variant ValueView::view_of_value(const Value& value) {
+  return std::visit(
+      Overloaded{[](const std::string& text) -> Variant { return std::string_view(text); },
+                 [](const Bytes& bytes) -> Variant { return BytesView(bytes); },
+                 [](auto number) -> Variant { return number; }},
+      value);
+}
 
 std::string_view ValueView::contents() const {
   if (const auto* text = std::get_if<std::string_view>(&variant_)) {
@@ -92,6 +98,63 @@ std::string to_string(const ValueView& value) {
             return absl::StrCat("0x:", absl::BytesToHexString({bytes.data(), bytes.size()}));
           }},
       value.variant());
+}
+
+absl::StatusOr<Value> parse_value(std::string_view literal) {
+  const auto bad = [literal](std::string_view why) {
+    return absl::InvalidArgumentError(absl::StrFormat("'%s' is not a value: %s", literal, why));
+  };
+  if (literal == "none") {
+    return Value(std::monostate());
+  }
+  if (literal == "true" || literal == "false") {
+    return Value(literal == "true");
+  }
+  if (literal.starts_with(kBytesPrefix)) {
+    const std::string_view digits = literal.substr(kBytesPrefix.size());
+    if (digits.size() % 2 != 0 ||
+        !std::all_of(digits.begin(), digits.end(), absl::ascii_isxdigit)) {
+      return bad("bytes are 0x: and pairs of hex digits");
+    }
+    return Value(Bytes(absl::HexStringToBytes({digits.data(), digits.size()})));
+  }
+  if (literal.starts_with('"')) {
+    if (literal.size() < 2 || !literal.ends_with('"')) {
+      return bad("its quote does not end");
+    }
+    const std::string_view escaped = literal.substr(1, literal.size() - 2);
+    for (std::size_t i = 0; i < escaped.size(); ++i) {
+      if (escaped[i] == '"') {
+        return bad("a quote inside needs a backslash");
+      }
+      i += escaped[i] == '\\' ? 1 : 0;
+    }
+    std::string text;
+    std::string error;
+    if (!absl::CUnescape({escaped.data(), escaped.size()}, &text, &error)) {
+      return bad(error);
+    }
+    return Value(std::move(text));
+  }
+
+  const char* const end = literal.data() + literal.size();
+  std::int64_t integer = 0;
+  if (const auto [rest, error] = std::from_chars(literal.data(), end, integer);
+      !literal.empty() && rest == end) {
+    if (error == std::errc::result_out_of_range) {
+      return bad("it is beyond int64");
+    }
+    return Value(integer);
+  }
+  double number = 0;
+  if (const auto [rest, error] = std::from_chars(literal.data(), end, number);
+      !literal.empty() && rest == end) {
+    if (error == std::errc::result_out_of_range) {
+      return bad("it is beyond double");
+    }
+    return Value(number);
+  }
+  return Value(std::string(literal));
 }
 
 std::ostream& operator<<(std::ostream& out, const ValueView& value) {

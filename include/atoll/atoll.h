@@ -20,6 +20,7 @@
 #define ATOLL_ATOLL_H_
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,9 @@ struct atoll final {  // NOLINT(readability-identifier-naming)
   static std::string_view type_name(Type type) { return libatoll::type_name(type); }
   static Type type_of(const Value& value) { return libatoll::type_of(value); }
   static std::string to_string(const ValueView& value) { return libatoll::to_string(value); }
+  static absl::StatusOr<Value> parse_value(std::string_view literal) {
+    return libatoll::parse_value(literal);
+  }
   static Value to_value(const ValueView& view) { return libatoll::to_value(view); }
 
   // options.h
@@ -64,9 +68,16 @@ struct atoll final {  // NOLINT(readability-identifier-naming)
   static Fill fill(std::size_t count, Init init) { return libatoll::fill(count, std::move(init)); }
 
   // slot.h
+  using AwaitedSlot = libatoll::AwaitedSlot;
   using Counter = libatoll::Counter;
   using Gauge = libatoll::Gauge;
   using Slot = libatoll::Slot;
+  using Stamp = libatoll::Stamp;
+  using StampedValue = libatoll::StampedValue;
+  static absl::StatusOr<std::size_t> wait_any(std::span<const AwaitedSlot> slots,
+                                              absl::Duration timeout) {
+    return libatoll::wait_any(slots, timeout);
+  }
 
   // list.h
   using List = libatoll::List;

@@ -7,9 +7,10 @@
 //   auto unlinked = list->unlink();             // the name goes; whoever has it open keeps it
 //
 // A list is found by name (`create`, `attach`: in /dev/shm), through a descriptor
-// (`create_anonymous`, `attach_fd`: shared by fork or by passing the descriptor), or in memory that
-// the caller brings (`create_in`, `attach_in`). Nothing is ever removed but by `unlink`: closing a
-// list, or ending a process, leaves the others undisturbed.
+// (`create_anonymous`, `attach_fd`: shared by fork or by passing the descriptor), in a file
+// (`create_file`, `attach_file`: outlives every process), or in memory that the caller brings
+// (`create_in`, `attach_in`). Nothing is ever removed but by `unlink` (or `unlink_on_close`): closing
+// a list, or ending a process, leaves the others undisturbed.
 //
 // Creation is atomic: a name appears whole, every slot filled and every page reserved, or not at all.
 //
@@ -43,9 +44,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "atoll/detail/view.h"
 #include "atoll/options.h"
 #include "atoll/slot.h"
@@ -145,6 +148,17 @@ class List {
   // Attaches to the list in the file that `fd` refers to. The descriptor stays the caller's.
   static absl::StatusOr<List> attach_fd(int fd, const AttachOptions& options = {});
 
+  // A list in the file `path`, which must not exist: it outlives every process, and the machine's
+  // restart as far as it was written back (`sync`). The directory may be on hugetlbfs. A network file
+  // system will not do: it neither shares memory between machines nor keeps locks as needed.
+  static absl::StatusOr<List> create_file(std::string_view path, std::span<const Init> values,
+                                          const CreateOptions& options = {});
+  static absl::StatusOr<List> create_file(std::string_view path, std::initializer_list<Init> values,
+                                          const CreateOptions& options = {});
+  static absl::StatusOr<List> create_file(std::string_view path, const Fill& values,
+                                          const CreateOptions& options = {});
+  static absl::StatusOr<List> attach_file(std::string_view path, const AttachOptions& options = {});
+
   // A list in the caller's memory, aligned to 64 bytes, at least `bytes_needed` long, which must
   // outlive the List. Processes can share it where they share the memory; but with no file to lock,
   // nobody can tell a dead writer from a slow one: buffers that a killed writer held stay claimed.
@@ -169,6 +183,10 @@ class List {
   // The same for this list; NotFound if its name is gone, or names another list by now.
   absl::Status unlink() const;
 
+  // Writes the segment back to its file, and returns when the device has it. Slots written meanwhile
+  // may be written back before or after. FailedPrecondition for a list without a file.
+  absl::Status sync() const;
+
   // Gives the mapping back; further calls do nothing. The destructor closes. Only `name`, `unlink`,
   // `is_open` and `size` (0) may be called on a closed list.
   void close();
@@ -179,7 +197,10 @@ class List {
   ~List();
 
   std::size_t size() const { return view().slot_count; }
-  // The name with its slash; empty for a list that has none.
+  // How many handles have the list open, this one included, in whatever process; 1 in the caller's
+  // memory. Takes system calls in number and in length proportional to the answer: for tools.
+  std::size_t participants() const;
+  // The name with its slash, or the path of a list in a file; empty for a list that has neither.
   const std::string& name() const { return view().name; }
   bool is_read_only() const { return !view().writable; }
   // The size of the segment.
@@ -212,6 +233,25 @@ class List {
   // The first slot that does; nothing if none.
   absl::StatusOr<std::optional<std::size_t>> index(const ValueView& value) const;
 
+  // Every slot's value at one instant within the call: collects all, then looks at all headers again
+  // and collects what has changed, until nothing has (double collect: Afek et al., "Atomic snapshots
+  // of shared memory", JACM 1993). DeadlineExceeded if writers leave no such moment within `timeout`.
+  // Pinned slots are compared by value: one that went and came back during the call counts as
+  // unchanged.
+  absl::StatusOr<std::vector<Value>> snapshot(absl::Duration timeout = kSnapshotTimeout) const;
+  // The same for a list whose slots all hold T: std::int64_t or double. Allocates once.
+  template <typename T>
+  absl::StatusOr<std::vector<T>> snapshot(absl::Duration timeout = kSnapshotTimeout) const;
+  static constexpr absl::Duration kSnapshotTimeout = absl::Seconds(10);
+
+  // Loads, or stores, the numbers of the slots `first`, `first` + 1, ... in one pass: each of them
+  // atomically, all of them not. OutOfRange. FailedPrecondition for a slot that holds something else
+  // (`out` is then filled up to it), or, before anything is stored, for one pinned to another type.
+  absl::Status load_range(std::size_t first, std::span<std::int64_t> out) const;
+  absl::Status load_range(std::size_t first, std::span<double> out) const;
+  absl::Status store_range(std::size_t first, std::span<const std::int64_t> values) const;
+  absl::Status store_range(std::size_t first, std::span<const double> values) const;
+
   // The types of the values now, as struct codes, one a slot in CPython's spelling: "q" int64, "d"
   // double, "xxxxxxx?" bool, "64s" text or bytes with that capacity, "xxxxxx?x" none.
   absl::StatusOr<std::string> format() const;
@@ -225,6 +265,13 @@ class List {
   explicit List(std::unique_ptr<State> state);
 
   const detail::View& view() const { return *view_; }
+  absl::Status check_range(std::size_t first, std::size_t count) const;
+  template <typename T>
+  absl::StatusOr<std::vector<T>> snapshot_numbers(absl::Duration timeout) const;
+  template <typename T>
+  absl::Status load_numbers(std::size_t first, std::span<T> out) const;
+  template <typename T>
+  absl::Status store_numbers(std::size_t first, std::span<const T> values) const;
   [[noreturn]] void die_out_of_range(std::size_t index) const;
   std::unique_ptr<State> state_;
   const detail::View* view_;  // state_'s, one indirection nearer
@@ -235,6 +282,11 @@ struct List::Opened {
   List list;
   bool created;
 };
+
+template <>
+absl::StatusOr<std::vector<std::int64_t>> List::snapshot<std::int64_t>(absl::Duration) const;
+template <>
+absl::StatusOr<std::vector<double>> List::snapshot<double>(absl::Duration) const;
 
 std::ostream& operator<<(std::ostream& out, const List& list);
 

@@ -101,6 +101,12 @@ struct CreateOptions {
   // The longest that a store of text longer than 8 bytes waits while other live writers hold every
   // buffer of its slot; then DeadlineExceeded. absl::InfiniteDuration() is allowed.
   absl::Duration claim_timeout = absl::Seconds(10);
+  // Removes the name when the List that created it is closed or destroyed (in the process that
+  // created it, not in its children). Whoever else has the list open keeps it.
+  bool unlink_on_close = false;
+  // A process that created a named list and ends normally while the name still stands says so in a
+  // line on stderr. The environment variable ATOLL_LEAK_REPORT=0 turns all such lines off.
+  bool report_leak = true;
 };
 
 struct AttachOptions {

@@ -7,6 +7,11 @@
 //   slot.fetch_add(1);                              // absl::StatusOr<std::int64_t>: previous value
 //   slot.compare_exchange("running", "done");       // absl::StatusOr<bool>
 //
+//   auto [value, stamp] = *slot.load_stamped();
+//   slot.compare_exchange(stamp, "mine");           // true only if nobody has written since
+//   slot.wait(stamp, absl::Seconds(5));             // sleeps until somebody writes; the new stamp
+//   slot.update([](const atoll::Value& seen) { return std::get<std::int64_t>(seen) * 2; });
+//
 // A slot is versioned or pinned. A versioned slot holds any value and may change its type with every
 // store; each successful write raises its version. A pinned slot holds an int64 (or a double) for
 // ever; its version does not move.
@@ -26,13 +31,16 @@
 //   store, exchange, compare_exchange of longer text   lock-free while fewer writers than
 //                              `buffers_per_slot` are inside the same slot; past that it waits, at
 //                              most `claim_timeout`; a dead writer's buffer is taken over
+//   update                     as the store that it ends with, once for each other write that comes
+//                              between
+//   wait, wait_any             sleep until another write; everything else never sleeps on purpose
 //
 // Errors, for every operation; the message names the list, the slot, what was found and expected:
 //   PermissionDenied    a write through a read-only attachment
 //   FailedPrecondition  the value has another type than the operation needs; a pinned slot would
 //                       change its type; (after fork) this process could not register as a writer
 //   ResourceExhausted   text longer than the slot's capacity, or than the buffer to load it into
-//   DeadlineExceeded    `claim_timeout` ran out
+//   DeadlineExceeded    `claim_timeout`, or the bound given to `wait` or `update`, ran out
 //   DataLoss            the slot's bytes are impossible: something else has written to the segment
 //
 // Lifetime: a Slot, Counter or Gauge is a reference, valid while its List is open.
@@ -51,8 +59,10 @@
 #include <string_view>
 #include <type_traits>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "atoll/detail/header_word.h"
 #include "atoll/detail/view.h"
 #include "atoll/value.h"
@@ -69,6 +79,31 @@ inline std::int64_t wrapping_negate(std::int64_t a) {
 }
 
 }  // namespace detail
+
+// What a slot was at one moment: an opaque copy of its header. Two stamps of a versioned slot are
+// equal only if nobody wrote in between. A pinned slot has no version: its stamps are equal if its
+// value is, also if it went and came back.
+//
+// A stamp belongs to the slot that it was taken from; with another slot it means nothing.
+class Stamp {
+ public:
+  // How many writes had succeeded since creation; 0 for a pinned slot.
+  std::uint64_t version() const { return word_.version(); }
+  friend bool operator==(const Stamp&, const Stamp&) = default;
+
+ private:
+  friend class Slot;
+  friend class Waiter;  // src/wait.cc
+  explicit Stamp(const detail::Word& seen)
+      : word_{seen.payload, seen.meta & ~detail::kWaitersBit} {}
+
+  detail::Word word_;
+};
+
+struct StampedValue {
+  Value value;
+  Stamp stamp;
+};
 
 class Slot {
  public:
@@ -94,6 +129,32 @@ class Slot {
   // std::atomic compares them); tells whether it did. An equal value that was replaced and came back
   // in between is still equal.
   absl::StatusOr<bool> compare_exchange(const ValueView& expected, const ValueView& desired) const;
+
+  // The stamp of the slot now, and the value that goes with it.
+  Stamp stamp() const { return Stamp(detail::read(*header_)); }
+  absl::StatusOr<StampedValue> load_stamped() const;
+
+  // Replaces the value if nobody has written since `expected` was taken; tells whether it did. In
+  // either case `expected` becomes the stamp of what the slot holds as the call takes effect, so that
+  // a chain of exchanges needs no load. An equal value that was written in between makes it fail
+  // (no ABA), except in a pinned slot, which compares by value.
+  absl::StatusOr<bool> compare_exchange(Stamp& expected, const ValueView& desired) const;
+
+  // Replaces the value v by fn(v): loads, computes, exchanges, and begins again if another write came
+  // in between, at most `attempts_max` times (then DeadlineExceeded). `fn` may run several times, and
+  // returns a Value, what converts to one, or a StatusOr; a status that is not OK is returned, and
+  // nothing is changed. Returns the new value.
+  absl::StatusOr<Value> update(absl::FunctionRef<absl::StatusOr<Value>(const Value&)> fn,
+                               std::uint64_t attempts_max = kNoBound) const;
+  static constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
+
+  // Sleeps until the slot differs from `stamp`, and returns its new stamp; at once, if it already
+  // does. DeadlineExceeded after `timeout`; absl::InfiniteDuration() is allowed. A write with nobody
+  // waiting costs no system call. A writer that is killed after its write and before it wakes
+  // anybody delays the waiters by a second at most. PermissionDenied on a read-only attachment: a
+  // waiter has to announce himself in the slot.
+  // (Sleeping: futex(2). Announcing before looking again: an eventcount.)
+  absl::StatusOr<Stamp> wait(const Stamp& stamp, absl::Duration timeout) const;
 
   // Read-modify-write of an int64; returns the previous value. Arithmetic wraps round.
   template <Int64Compatible T>
@@ -136,9 +197,12 @@ class Slot {
  private:
   friend class List;
   friend class SlotIterator;
+  friend class Waiter;  // src/wait.cc
   Slot(const detail::View* view, detail::Header* header) : view_(view), header_(header) {}
 
   absl::Status check_writable() const;
+  // Whether a value of that type of number may be stored here.
+  absl::Status check_storable(Type type) const;
   // As `List::count` compares: doubles by ==.
   absl::StatusOr<bool> equals(const ValueView& value) const;
   absl::StatusOr<std::string> load_text(Type type) const;
@@ -160,6 +224,16 @@ class Slot {
   bool is_writable_pinned_int64() const {
     return view_->writable && detail::peek_tag(*header_) == detail::Tag::kPinnedInt64;
   }
+  // After each write of a pinned payload; returns `previous`.
+  template <typename T>
+  T woken(T previous) const {
+    detail::wake_if_waited(view_->wait_word(index()));
+    return previous;
+  }
+  template <typename T>
+  bool pinned_compare_exchange(T& expected, T desired) const {
+    return detail::pinned_compare_exchange(*header_, expected, desired) && woken(true);
+  }
 
   const detail::View* view_;
   detail::Header* header_;
@@ -167,60 +241,92 @@ class Slot {
 static_assert(sizeof(Slot) == 2 * sizeof(void*) && std::is_trivially_copyable_v<Slot>,
               "a slot is a reference, passed in two registers");
 
-// A pinned int64: std::atomic's operations, with nothing to check and nothing that can fail. All are
-// wait-free, except fetch_min, fetch_max and compare_exchange, which are lock-free.
-class Counter {
+// The first of several slots to change.
+//
+//   const atoll::AwaitedSlot awaited[] = {{first, first.stamp()}, {second, second.stamp()}};
+//   absl::StatusOr<std::size_t> changed = atoll::wait_any(awaited, absl::Seconds(5));
+struct AwaitedSlot {
+  Slot slot;
+  Stamp stamp;
+};
+
+// Sleeps until one of the slots, which may be of different lists, differs from its stamp, and returns
+// which: the first in order that does. Errors as Slot::wait; InvalidArgument for no slot, or for more
+// than 128. Uses futex_waitv (Linux 5.16); older kernels look at the slots every millisecond.
+absl::StatusOr<std::size_t> wait_any(std::span<const AwaitedSlot> slots, absl::Duration timeout);
+
+namespace detail {
+
+// What Counter and Gauge share: the operations of a pinned slot, each followed by a look at its wait
+// word.
+template <typename T>
+class PinnedSlot {
  public:
-  std::int64_t load() const { return detail::pinned_load<std::int64_t>(*header_); }
-  void store(std::int64_t value) const { exchange(value); }
-  std::int64_t exchange(std::int64_t value) const {
-    return detail::pinned_exchange(*header_, value);
+  T load() const { return pinned_load<T>(*header_); }
+  void store(T value) const { exchange(value); }
+  T exchange(T value) const { return woken(pinned_exchange(*header_, value)); }
+  // Compares bits. Tells in `expected` what was found.
+  bool compare_exchange(T& expected, T desired) const {
+    if (!pinned_compare_exchange(*header_, expected, desired)) {
+      return false;
+    }
+    wake_if_waited(*wait_word_);
+    return true;
   }
-  // Tells in `expected` what was found.
-  bool compare_exchange(std::int64_t& expected, std::int64_t desired) const {
-    return detail::pinned_compare_exchange(*header_, expected, desired);
+
+ protected:
+  PinnedSlot(Header* header, WaitWord* wait_word) : header_(header), wait_word_(wait_word) {}
+
+  T woken(T previous) const {
+    wake_if_waited(*wait_word_);
+    return previous;
   }
+  template <typename Next>
+  T update(Next next) const {
+    return woken(pinned_update<T>(*header_, next));
+  }
+
+  Header* header_;
+  WaitWord* wait_word_;
+};
+
+}  // namespace detail
+
+// A pinned int64: std::atomic's operations, with nothing to check and nothing that can fail. All are
+// wait-free, except fetch_min, fetch_max and compare_exchange, which are lock-free. Arithmetic wraps
+// round. (A write that somebody waits for also makes the system call that wakes him.)
+class Counter : public detail::PinnedSlot<std::int64_t> {
+ public:
   std::int64_t fetch_add(std::int64_t operand) const {
-    return detail::pinned_fetch_add(*header_, operand);
+    return woken(detail::pinned_fetch_add(*header_, operand));
   }
   std::int64_t fetch_sub(std::int64_t operand) const {
-    return detail::pinned_fetch_add(*header_, detail::wrapping_negate(operand));
+    return fetch_add(detail::wrapping_negate(operand));
   }
   std::int64_t fetch_and(std::int64_t operand) const {
-    return detail::pinned_fetch_and(*header_, operand);
+    return woken(detail::pinned_fetch_and(*header_, operand));
   }
   std::int64_t fetch_or(std::int64_t operand) const {
-    return detail::pinned_fetch_or(*header_, operand);
+    return woken(detail::pinned_fetch_or(*header_, operand));
   }
   std::int64_t fetch_xor(std::int64_t operand) const {
-    return detail::pinned_fetch_xor(*header_, operand);
+    return woken(detail::pinned_fetch_xor(*header_, operand));
   }
   std::int64_t fetch_min(std::int64_t operand) const {
-    return detail::pinned_update<std::int64_t>(
-        *header_, [operand](std::int64_t seen) { return std::min(seen, operand); });
+    return update([operand](std::int64_t seen) { return std::min(seen, operand); });
   }
   std::int64_t fetch_max(std::int64_t operand) const {
-    return detail::pinned_update<std::int64_t>(
-        *header_, [operand](std::int64_t seen) { return std::max(seen, operand); });
+    return update([operand](std::int64_t seen) { return std::max(seen, operand); });
   }
 
  private:
   friend class List;
-  explicit Counter(detail::Header* header) : header_(header) {}
-
-  detail::Header* header_;
+  using PinnedSlot::PinnedSlot;
 };
 
 // A pinned double. `load`, `store` and `exchange` are wait-free, the others lock-free.
-class Gauge {
+class Gauge : public detail::PinnedSlot<double> {
  public:
-  double load() const { return detail::pinned_load<double>(*header_); }
-  void store(double value) const { exchange(value); }
-  double exchange(double value) const { return detail::pinned_exchange(*header_, value); }
-  // Compares bits. Tells in `expected` what was found.
-  bool compare_exchange(double& expected, double desired) const {
-    return detail::pinned_compare_exchange(*header_, expected, desired);
-  }
   double fetch_add(double operand) const {
     return update([operand](double seen) { return seen + operand; });
   }
@@ -236,14 +342,7 @@ class Gauge {
 
  private:
   friend class List;
-  explicit Gauge(detail::Header* header) : header_(header) {}
-
-  template <typename Next>
-  double update(Next next) const {
-    return detail::pinned_update<double>(*header_, next);
-  }
-
-  detail::Header* header_;
+  using PinnedSlot::PinnedSlot;
 };
 
 // The value, as `List::to_string` shows it.
@@ -289,12 +388,12 @@ absl::StatusOr<T> Slot::fetch_update(const char* operation, Next next) const {
     const T value = detail::from_bits<T>(seen.payload);
     const detail::Word desired =
         detail::successor(seen, detail::to_bits<T>(next(value)), kVersioned);
-    if (detail::compare_exchange(*header_, seen, desired)) [[likely]] {
+    if (detail::swap_in(*header_, seen, desired)) [[likely]] {
       return value;
     }
   }
   if (seen.tag() == kPinned) {
-    return detail::pinned_update<T>(*header_, next);
+    return woken(detail::pinned_update<T>(*header_, next));
   }
   return wrong_type(operation, std::same_as<T, double> ? Type::kDouble : Type::kInt64, seen);
 }
@@ -302,7 +401,7 @@ absl::StatusOr<T> Slot::fetch_update(const char* operation, Next next) const {
 template <Int64Compatible T>
 absl::StatusOr<std::int64_t> Slot::fetch_add(T operand) const {
   if (is_writable_pinned_int64()) {
-    return detail::pinned_fetch_add(*header_, operand);
+    return woken(detail::pinned_fetch_add(*header_, operand));
   }
   return fetch_int64("fetch_add",
                      [operand](std::int64_t seen) { return detail::wrapping_add(seen, operand); });
@@ -310,13 +409,18 @@ absl::StatusOr<std::int64_t> Slot::fetch_add(T operand) const {
 
 template <Int64Compatible T>
 absl::StatusOr<std::int64_t> Slot::fetch_sub(T operand) const {
-  return fetch_add(detail::wrapping_negate(operand));
+  const std::int64_t addend = detail::wrapping_negate(operand);
+  if (is_writable_pinned_int64()) {
+    return woken(detail::pinned_fetch_add(*header_, addend));
+  }
+  return fetch_int64("fetch_sub",
+                     [addend](std::int64_t seen) { return detail::wrapping_add(seen, addend); });
 }
 
 template <Int64Compatible T>
 absl::StatusOr<std::int64_t> Slot::fetch_and(T operand) const {
   if (is_writable_pinned_int64()) {
-    return detail::pinned_fetch_and(*header_, operand);
+    return woken(detail::pinned_fetch_and(*header_, operand));
   }
   return fetch_int64("fetch_and", [operand](std::int64_t seen) { return seen & operand; });
 }
@@ -324,7 +428,7 @@ absl::StatusOr<std::int64_t> Slot::fetch_and(T operand) const {
 template <Int64Compatible T>
 absl::StatusOr<std::int64_t> Slot::fetch_or(T operand) const {
   if (is_writable_pinned_int64()) {
-    return detail::pinned_fetch_or(*header_, operand);
+    return woken(detail::pinned_fetch_or(*header_, operand));
   }
   return fetch_int64("fetch_or", [operand](std::int64_t seen) { return seen | operand; });
 }
@@ -332,7 +436,7 @@ absl::StatusOr<std::int64_t> Slot::fetch_or(T operand) const {
 template <Int64Compatible T>
 absl::StatusOr<std::int64_t> Slot::fetch_xor(T operand) const {
   if (is_writable_pinned_int64()) {
-    return detail::pinned_fetch_xor(*header_, operand);
+    return woken(detail::pinned_fetch_xor(*header_, operand));
   }
   return fetch_int64("fetch_xor", [operand](std::int64_t seen) { return seen ^ operand; });
 }

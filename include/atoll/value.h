@@ -24,6 +24,8 @@
 #include <utility>
 #include <variant>
 
+#include "absl/status/statusor.h"
+
 namespace libatoll {
 
 // The type of the value that a slot holds now.
@@ -115,7 +117,9 @@ class ValueView {
   ValueView(const T& text) : variant_(view_of(text)) {}
   ValueView(BytesView bytes) : variant_(bytes) {}
   ValueView(const Bytes& bytes) : variant_(BytesView(bytes)) {}
-  ValueView(const Value& value);
+  // A template, so that nothing is converted to a Value on the way here.
+  template <std::same_as<Value> T>
+  ValueView(const T& value) : variant_(view_of_value(value)) {}
 
   Type type() const { return static_cast<Type>(variant_.index()); }
   const Variant& variant() const { return variant_; }
@@ -126,6 +130,7 @@ class ValueView {
   friend bool operator==(const ValueView&, const ValueView&) = default;
 
  private:
+  static Variant view_of_value(const Value& value);
   template <typename T>
   static std::string_view view_of(const T& text) {
     if constexpr (std::convertible_to<const T&, std::string_view>) {
@@ -144,6 +149,12 @@ Value to_value(const ValueView& view);
 // A literal for people: 1, -2.5, true, none, "text" with C escapes, 0x:00ff for bytes. Numbers read
 // back to the same value; a double always shows a point, an exponent, `inf` or `nan`.
 std::string to_string(const ValueView& value);
+
+// The value of a literal; the inverse of `to_string`, and a little more: what is none of the above is
+// text without quotes. InvalidArgument for an integer beyond int64, a quote that does not end, an
+// unknown escape, or an odd or wrong hex digit.
+absl::StatusOr<Value> parse_value(std::string_view literal);
+
 std::ostream& operator<<(std::ostream& out, const ValueView& value);
 std::ostream& operator<<(std::ostream& out, const Value& value);
 std::ostream& operator<<(std::ostream& out, const Bytes& bytes);

@@ -21,6 +21,9 @@
 //   [edge:claim]    an owner lets a buffer go    ->  the next owner
 //   [edge:reuse]    an owner begins to overwrite ->  a reader that saw one of the new bytes
 //   [edge:pinned]   a pinned payload is written  ->  a reader of that payload
+//   [edge:sleep]    a waiter marks the header    ->  the writer that swaps it, and wakes
+//   [edge:wait-word]  a waiter marks the wait word of a pinned slot, then looks at the payload
+//                     ->  a writer that writes the payload, then looks at the wait word
 //
 // The 16-byte instruction is inline assembly, so that neither this library nor its users need a
 // compiler flag for it, and libatomic (which may take a lock) is never called. Reading the halves
@@ -293,6 +296,81 @@ inline T pinned_update(Header& header, Next next) {
   while (!pinned_compare_exchange(header, seen, next(seen))) {
   }
   return seen;
+}
+
+// ---- Waiting ------------------------------------------------------------------------------------
+//
+// Versioned slots. A waiter sets the waiters bit of the header that he is content with, and sleeps
+// on the low half of meta while that is unchanged, which the kernel looks at as it puts him to sleep.
+// A swap replaces the header and the bit with it, and whoever swapped a header with the bit out
+// wakes all sleepers. So nobody sleeps on a header that has been replaced, but for one case: a writer
+// killed between its swap and its wake. Waiters therefore look again from time to time.
+//
+// Pinned slots. Beside the header stands a wait word, {sequence (31) | waiting (1)}. A waiter sets
+// its bit and then looks at the payload; a writer writes the payload and then looks at the bit. All
+// four are sequentially consistent, so at least one of the two sees the other.
+
+using WaitWord = std::atomic<std::uint32_t>;
+inline constexpr std::uint32_t kWaiting = 1;
+
+// Sets the waiters bit where the header is `seen`, and there too; otherwise tells what it is.
+inline bool mark_waited(Header& header, Word& seen) {
+  const Word marked = {seen.payload, seen.meta | kWaitersBit};
+  // [edge:sleep] release (and acquire): the swap that replaces this header finds the bit in it.
+  if (!compare_exchange(header, seen, marked)) {
+    return false;
+  }
+  seen = marked;
+  return true;
+}
+
+// The futex word of a versioned slot, and what it holds while the header is `seen`.
+inline const void* futex_word(const Header& header) { return &header.meta; }
+inline std::uint32_t futex_value(const Word& seen) { return static_cast<std::uint32_t>(seen.meta); }
+
+// Returns what the wait word holds while nobody has written since.
+inline std::uint32_t mark_waited(WaitWord& word) {
+  // [edge:wait-word] release, [edge:wait-word] acquire: seq_cst, before the waiter's look at the
+  // payload.
+  return word.fetch_or(kWaiting, std::memory_order_seq_cst) | kWaiting;
+}
+
+// After a write of the payload: whether somebody may be asleep.
+inline bool is_waited(const WaitWord& word) {
+  // [edge:wait-word] acquire: seq_cst, after the write of the payload.
+  return (word.load(std::memory_order_seq_cst) & kWaiting) != 0;
+}
+
+// Takes the mark away, so that no sleeper's futex value stays; false if another writer did.
+inline bool clear_waited(WaitWord& word) {
+  // relaxed: a stale value makes the compare-and-swap below fail, or is one without the mark, which
+  // another writer has taken away and answers for.
+  std::uint32_t seen = word.load(std::memory_order_relaxed);
+  // [edge:wait-word] release, [edge:wait-word] acquire: seq_cst, as the others.
+  return (seen & kWaiting) != 0 &&
+         word.compare_exchange_strong(seen, seen + kWaiting, std::memory_order_seq_cst);
+}
+
+// Wake all sleepers. Out of line, in src/futex.cc: one system call each.
+void wake_waiters(Header& header);
+void wake_waiters(WaitWord& word);
+
+// `compare_exchange` for writes of a value: wakes those who waited for it.
+inline bool swap_in(Header& header, Word& expected, const Word& desired) {
+  if (!compare_exchange(header, expected, desired)) {
+    return false;
+  }
+  if (expected.has_waiters()) [[unlikely]] {  // [edge:sleep] acquire: see compare_exchange
+    wake_waiters(header);
+  }
+  return true;
+}
+
+// After every write of a pinned payload.
+inline void wake_if_waited(WaitWord& word) {
+  if (is_waited(word)) [[unlikely]] {
+    wake_waiters(word);
+  }
 }
 
 // ---- Buffers of longer text ---------------------------------------------------------------------

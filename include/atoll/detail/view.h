@@ -48,6 +48,9 @@ struct View {
     return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(header) - slots) >>
            slot_shift;
   }
+  WaitWord& wait_word(std::size_t index) const {
+    return *reinterpret_cast<WaitWord*>(wait_words + index * wait_word_stride);
+  }
   // "list '/jobs'", or "the unnamed list".
   std::string label() const;
 };
