@@ -16,7 +16,7 @@ int fail(const absl::Status& status) {
 }  // namespace
 
 int main() {
-  auto list = libatoll::List::create_anonymous({0, "idle"});
+  auto list = libatoll::List::create_anonymous({0, libatoll::text("idle", 64)});
   if (!list.ok()) return fail(list.status());
 
   if (auto previous = (*list)[0].fetch_add(41); !previous.ok()) return fail(previous.status());
