@@ -1,0 +1,151 @@
+"""The mutations of script/mutate: each takes one protective step of the code away."""
+
+import dataclasses
+from typing import List, Optional, Tuple
+
+
+@dataclasses.dataclass
+class Mutation:
+    name: str
+    breaks: str
+    edits: List[Tuple[str, str, str]]  # file, what stands there once, what to put there
+    tests: List[str]  # that have to notice, the likeliest first
+    invisible: Optional[str] = None  # why this processor cannot show it
+
+
+HEADER = "include/atoll/detail/header_word.h"
+BUFFERS = "src/text_buffers.cc"
+TORN = "torn_text_process_test"
+KILLED = "killed_writer_process_test"
+FORGED = "text_buffers_test"
+X86 = "x86-64 keeps this order by itself; the fence stops the compiler only"
+
+MUTATIONS = [
+    # ---- The header ----
+    Mutation("split-swap", "the two halves of a header are swapped one after the other", [
+        (HEADER, "  asm volatile(\"lock cmpxchg16b %[header]\"\n"
+                 "               : \"=@ccz\"(swapped), [header] \"+m\"(header), \"+a\"(expected.payload),\n"
+                 "                 \"+d\"(expected.meta)\n"
+                 "               : \"b\"(desired.payload), \"c\"(desired.meta)\n"
+                 "               : \"memory\");\n",
+         "  std::uint64_t meta = expected.meta;\n"
+         "  swapped = header.payload.load() == expected.payload && header.meta.load() == meta;\n"
+         "  if (swapped) {\n"
+         "    header.payload.store(desired.payload);\n"
+         "    header.meta.store(desired.meta);\n"
+         "  } else {\n"
+         "    expected = {header.payload.load(), header.meta.load()};\n"
+         "  }\n")],
+        ["increments_process_test", TORN]),
+    Mutation("no-version", "a write does not raise the version", [
+        (HEADER, "make_meta(seen.version() + 1, tag, inline_length)", "make_meta(seen.version(), tag, inline_length)")],
+        ["slot_test"]),
+    Mutation("no-second-meta", "a reader does not compare the two readings of meta", [
+        (HEADER, "if (before == after) [[likely]]", "if (before == after || true) [[likely]]")],
+        ["header_word_test", "torn_text_process_test"]),
+    # ---- Text: the writer ----
+    Mutation("no-second-look", "a writer does not read the header again after claiming", [
+        (BUFFERS, "    if (!seen.names_buffer(index)) {\n      control_ = &control;",
+         "    if (true) {\n      control_ = &control;")],
+        [FORGED, KILLED, TORN]),
+    Mutation("copy-after-publish", "the text is copied after the header is swapped", [
+        (BUFFERS, "  begin_overwrite(*control_);\n", "  begin_overwrite(*control_);\n  late_ = text;\n  late_to_ = buffers.text(index);\n  payload_ = long_payload(text.size(), index);\n  return StageResult::kStaged;\n"),
+        (BUFFERS, "    release_claim(*control_);\n", "    copy_to_shared(late_to_, late_);\n    release_claim(*control_);\n"),
+        ("src/text_buffers.h", "  BufferControl* control_ = nullptr;\n", "  BufferControl* control_ = nullptr;\n  std::string_view late_;\n  std::byte* late_to_ = nullptr;\n")],
+        [TORN, KILLED]),
+    Mutation("release-before-publish", "the claim is let go before the header is swapped", [
+        (BUFFERS, "  payload_ = long_payload(text.size(), index);\n", "  release_claim(*control_);\n  payload_ = long_payload(text.size(), index);\n")],
+        [TORN, KILLED]),
+    Mutation("never-release", "a writer does not let its buffer go", [
+        (BUFFERS, "    release_claim(*control_);\n", "")],
+        [FORGED, "slot_test"]),
+    Mutation("no-claim", "a writer takes a buffer that another one has", [
+        (BUFFERS, "    if (from != kNoOwner) {\n", "    if (false) {\n"),],
+        [FORGED, KILLED]),
+    Mutation("no-sequence", "the sequence is not raised before the text is overwritten", [
+        (HEADER, "control.sequence.store(sequence + 1, std::memory_order_release);", "control.sequence.store(sequence, std::memory_order_release);")],
+        [FORGED, KILLED, TORN]),
+    Mutation("sequence-after-copy", "the sequence is raised after the text is overwritten", [
+        (BUFFERS, "  begin_overwrite(*control_);\n", ""),
+        (BUFFERS, "  payload_ = long_payload(text.size(), index);\n", "  begin_overwrite(*control_);\n  payload_ = long_payload(text.size(), index);\n")],
+        [KILLED, TORN]),
+    Mutation("no-overwrite-fence", "no fence between the sequence and the copy", [
+        (HEADER, "  std::atomic_thread_fence(std::memory_order_release);\n", "")],
+        [TORN], X86),
+    Mutation("claim-relaxed", "claiming does not acquire", [
+        (HEADER, "compare_exchange_strong(from, self, std::memory_order_acquire,\n", "compare_exchange_strong(from, self, std::memory_order_relaxed,\n")],
+        [TORN], "on x86-64 the locked instruction orders by itself"),
+    Mutation("unclaim-relaxed", "letting a buffer go does not release", [
+        (HEADER, "control.owner.store(kNoOwner, std::memory_order_release);", "control.owner.store(kNoOwner, std::memory_order_relaxed);")],
+        [TORN], "on x86-64 stores are not reordered with stores"),
+    # ---- Text: the reader ----
+    Mutation("no-last-sequence", "a reader does not look at the sequence after copying", [
+        (HEADER, "return control.sequence.load(std::memory_order_relaxed) == sequence;", "return control.sequence.load(std::memory_order_relaxed) >= sequence;")],
+        [FORGED, KILLED, TORN]),
+    Mutation("no-meta-after-sequence", "a reader does not look at the header after noting the sequence", [
+        ("src/text_buffers.h", "  if (reread_meta(header) != seen.meta) {\n    return false;\n  }\n", "")],
+        [TORN]),
+    Mutation("no-copy-fence", "no fence between the copy and the last look at the sequence", [
+        (HEADER, "  std::atomic_thread_fence(std::memory_order_acquire);\n", "")],
+        [TORN], X86),
+    Mutation("unbounded-length", "a length or buffer number is believed unseen", [
+        ("src/text_buffers.h", "return seen.long_length() <= buffers.capacity && seen.buffer() < buffers.count;",
+         "return seen.long_length() <= buffers.capacity || seen.buffer() < buffers.count;")],
+        ["layout_test"]),
+    # ---- The dead ----
+    Mutation("never-take-over", "a dead writer's claim is never taken over", [
+        (BUFFERS, "if (!ask_for_the_dead || self.may_live(from)) {", "if (!ask_for_the_dead || true) {")],
+        [KILLED]),
+    Mutation("take-over-the-living", "a live writer's claim is taken over", [
+        (BUFFERS, "if (!ask_for_the_dead || self.may_live(from)) {", "if (!ask_for_the_dead) {")],
+        [KILLED, FORGED]),
+    Mutation("share-description", "a child of fork keeps its parent's description", [
+        ("src/participants.cc", "  if (fresh >= 0 && dup3(fresh, fd_, O_CLOEXEC) >= 0) {\n", "  if (fresh >= 0) {\n")],
+        ["fork_process_test"]),
+    Mutation("share-number", "a child of fork keeps its parent's number", [
+        ("src/participants.cc", "      each->rejoin_in_child();\n", "")],
+        ["fork_process_test"]),
+    Mutation("number-before-lock", "a participant has its number before its lock", [
+        ("src/participants.cc", "    if (fcntl(fd_, F_OFD_SETLK, &lock) == 0) {\n      // relaxed: see number_.\n", "    {\n      // relaxed: see number_.\n")],
+        ["participants_test", "participants_process_test", KILLED]),
+    Mutation("reused-numbers", "numbers come twice", [
+        ("src/participants.cc", "    const std::uint64_t number = numbers_->fetch_add(1, std::memory_order_relaxed) + 1;\n    if (number == 0", "    const std::uint64_t number = static_cast<std::uint64_t>(attempt) + 1;\n    if (number == 0")],
+        ["participants_test", "participants_process_test"]),
+    # ---- Waiting ----
+    Mutation("wake-before-swap", "waiters are woken before the header is swapped", [
+        (HEADER, "  if (!compare_exchange(header, expected, desired)) {\n    return false;\n  }\n  if (expected.has_waiters()) [[unlikely]] {",
+         "  if (expected.has_waiters()) {\n    wake_waiters(header);\n  }\n  if (!compare_exchange(header, expected, desired)) {\n    return false;\n  }\n  if (false) {")],
+        ["wait_process_test"]),
+    Mutation("never-wake", "nobody is woken", [
+        (HEADER, "  if (expected.has_waiters()) [[unlikely]] {", "  if (false) {")],
+        ["wait_process_test"]),
+    Mutation("unmarked-sleep", "a waiter sleeps without marking the header", [
+        ("src/wait.cc", "while (!seen.has_waiters() && !detail::mark_waited(*slot.header_, seen));", "while (false);")],
+        ["wait_process_test"]),
+    Mutation("pinned-look-before-mark", "a waiter looks at a pinned payload, then marks the wait word", [
+        ("src/wait.cc", "      waits_[which] = {&word, detail::mark_waited(word)};\n      return look(which);  // once more, now that writers will see the mark\n",
+         "      const std::optional<Stamp> early = look(which);\n      waits_[which] = {&word, detail::mark_waited(word)};\n      return early;\n")],
+        ["wait_process_test"]),
+    Mutation("pinned-wake-before-write", "a writer looks at the wait word, then writes the payload", [
+        ("include/atoll/slot.h", "  T exchange(T value) const { return woken(pinned_exchange(*header_, value)); }",
+         "  T exchange(T value) const {\n    wake_if_waited(*wait_word_);\n    return pinned_exchange(*header_, value);\n  }")],
+        ["wait_process_test"]),
+    # ---- Stamps and snapshots ----
+    Mutation("stamp-by-value", "a stamp compares the value and not the version", [
+        ("src/slot.cc", "    if (Stamp(seen) != expected) {\n", "    if (seen.payload != expected.word_.payload || seen.tag() != expected.word_.tag()) {\n")],
+        ["stamp_test"]),
+    Mutation("single-collect", "a snapshot does not look a second time", [
+        ("src/snapshot.cc", "      if (slot.stamp() != collected[i].stamp) {\n", "      if (false) {\n")],
+        ["snapshot_process_test"]),
+    Mutation("single-collect-numbers", "a snapshot of numbers does not look a second time", [
+        ("src/snapshot.cc", "    if (quiet && versions == versions_before) {\n", "    {\n")],
+        ["snapshot_process_test"]),
+    # ---- Creation ----
+    Mutation("name-before-content", "the name appears before the segment is built", [
+        ("src/creation.cc", "    build(mapping->data(), *shape, plan, values);\n    auto owned", "    if (absl::Status early = file->publish(file->file().fd(), *place); !early.ok()) {\n      return early;\n    }\n    detail::pass(detail::Seam::kBuilt);\n    build(mapping->data(), *shape, plan, values);\n    auto owned"),
+        ("src/creation.cc", "    if (absl::Status status = file->publish(state.participant.fd(), *place); !status.ok()) {\n      return status;\n    }\n", "")],
+        ["creation_race_process_test"]),
+    Mutation("no-pages", "the pages of a segment are not reserved", [
+        ("src/segment.cc", "    error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));\n", "    error = ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;\n")],
+        ["errors_test"]),
+]
