@@ -164,58 +164,84 @@ inline Tag peek_tag(const Header& header) {
   return static_cast<Tag>(header.meta.load(std::memory_order_relaxed) & kTagMask);
 }
 
-// Swaps `desired` in where the header is `expected`; otherwise tells in `expected` what it is.
+#if defined(__x86_64__)
+
+// True if `expected` was there and `desired` now is; in `expected`, what was there. The lock prefix is
+// a full barrier for the processor; "memory" is one for the compiler.
+inline bool compare_exchange_16(Header& header, Word& expected, const Word& desired) {
+  bool swapped;
+  asm volatile("lock cmpxchg16b %[header]"
+               : "=@ccz"(swapped), [header] "+m"(header), "+a"(expected.payload),
+                 "+d"(expected.meta)
+               : "b"(desired.payload), "c"(desired.meta)
+               : "memory");
+  return swapped;
+}
+
+#elif defined(__aarch64__) && defined(__ARM_FEATURE_ATOMICS)
+
+// As above. From ARMv8.1 on, one instruction, whose acquire (a) and release (l) together make a full
+// barrier.
+inline bool compare_exchange_16(Header& header, Word& expected, const Word& desired) {
+  const Word wanted = expected;
+  const Word stored = desired;
+  // The instruction takes pairs of neighbouring registers, the first one even. No constraint asks for
+  // that, so they are named. Nothing is called or computed while they are in use.
+  register std::uint64_t payload asm("x0") = wanted.payload;
+  register std::uint64_t meta asm("x1") = wanted.meta;
+  register std::uint64_t new_payload asm("x2") = stored.payload;
+  register std::uint64_t new_meta asm("x3") = stored.meta;
+  asm volatile("caspal %[payload], %[meta], %[new_payload], %[new_meta], %[header]"
+               : [payload] "+r"(payload), [meta] "+r"(meta), [header] "+Q"(header)
+               : [new_payload] "r"(new_payload), [new_meta] "r"(new_meta)
+               : "memory");
+  expected = {payload, meta};
+  return expected == wanted;
+}
+
+#elif defined(__aarch64__)
+
+// As above. For every AArch64, a pair of exclusives: in one block, so that the compiler puts no access
+// of its own between them, which might take the reservation away each time round. The two halves that
+// are loaded are known to be of one header only once a store to it succeeds, so where they are not
+// what was expected, they are stored back. A later load could still be done before the store; `dmb`
+// makes the whole a full barrier.
+inline bool compare_exchange_16(Header& header, Word& expected, const Word& desired) {
+  const Word wanted = expected;
+  Word stored;
+  std::uint32_t lost;
+  asm volatile(
+      "1:\n\t"
+      "ldaxp %[payload], %[meta], %[header]\n\t"
+      "cmp %[payload], %[wanted_payload]\n\t"
+      "ccmp %[meta], %[wanted_meta], #0, eq\n\t"
+      "csel %[stored_payload], %[new_payload], %[payload], eq\n\t"
+      "csel %[stored_meta], %[new_meta], %[meta], eq\n\t"
+      "stlxp %w[lost], %[stored_payload], %[stored_meta], %[header]\n\t"
+      "cbnz %w[lost], 1b\n\t"
+      "dmb ish"
+      : [payload] "=&r"(expected.payload), [meta] "=&r"(expected.meta),
+        [stored_payload] "=&r"(stored.payload), [stored_meta] "=&r"(stored.meta),
+        [lost] "=&r"(lost), [header] "+Q"(header)
+      : [wanted_payload] "r"(wanted.payload), [wanted_meta] "r"(wanted.meta),
+        [new_payload] "r"(desired.payload), [new_meta] "r"(desired.meta)
+      : "memory", "cc");
+  return expected == wanted;
+}
+
+#else
+#error "atoll needs a 16-byte compare-and-swap: x86-64 or AArch64"
+#endif
+
+// Swaps `desired` in where the header is `expected`; otherwise tells in `expected` what it is. A full
+// barrier where it swaps: a later read of another slot is not done before.
 // [edge:publish] release: everything this writer did (the text it copied) comes before the swap.
 // [edge:publish] acquire, on success and on failure: what is found was published by somebody.
 inline bool compare_exchange(Header& header, Word& expected, const Word& desired) {
 #if defined(ATOLL_THREAD_SANITIZER)
   __tsan_release(&header);
 #endif
-#if defined(__x86_64__)
-  bool swapped;
-  // The lock prefix is a full barrier for the processor; "memory" is one for the compiler.
-  asm volatile("lock cmpxchg16b %[header]"
-               : "=@ccz"(swapped), [header] "+m"(header), "+a"(expected.payload),
-                 "+d"(expected.meta)
-               : "b"(desired.payload), "c"(desired.meta)
-               : "memory");
-#elif defined(__aarch64__)
-  bool swapped;
-#if defined(__ARM_FEATURE_ATOMICS)
-  register std::uint64_t found_payload asm("x0") = expected.payload;
-  register std::uint64_t found_meta asm("x1") = expected.meta;
-  register std::uint64_t new_payload asm("x2") = desired.payload;
-  register std::uint64_t new_meta asm("x3") = desired.meta;
-  asm volatile("caspal x0, x1, x2, x3, %[header]"
-               : "+r"(found_payload), "+r"(found_meta), [header] "+Q"(header)
-               : "r"(new_payload), "r"(new_meta)
-               : "memory");
-  swapped = found_payload == expected.payload && found_meta == expected.meta;
-#else
-  // What the exclusive pair loaded is known to be one value only once a store to it succeeds, so
-  // the failing path stores back what it found.
-  std::uint64_t found_payload;
-  std::uint64_t found_meta;
-  std::uint32_t lost;
-  do {
-    asm volatile("ldaxp %0, %1, %2"
-                 : "=&r"(found_payload), "=&r"(found_meta)
-                 : "Q"(header)
-                 : "memory");
-    swapped = found_payload == expected.payload && found_meta == expected.meta;
-    const std::uint64_t payload = swapped ? desired.payload : found_payload;
-    const std::uint64_t meta = swapped ? desired.meta : found_meta;
-    asm volatile("stlxp %w0, %2, %3, %1"
-                 : "=&r"(lost), "=Q"(header)
-                 : "r"(payload), "r"(meta)
-                 : "memory");
-  } while (lost != 0);
-  asm volatile("dmb ish" ::: "memory");
-#endif
-  expected = {found_payload, found_meta};
-#else
-#error "atoll needs a 16-byte compare-and-swap: x86-64 or AArch64"
-#endif
+  const bool swapped = compare_exchange_16(header, expected, desired);
 #if defined(ATOLL_THREAD_SANITIZER)
   __tsan_acquire(&header);
 #endif
