@@ -136,11 +136,11 @@ static_assert(std::endian::native == std::endian::little,
 inline Word read(const Header& header) {
   for (;;) {
     // [edge:publish] acquire: what the writer did before its swap is visible to us: the text it
-    // copied, and that it owned the buffer.
-    const std::uint64_t before = header.meta.load(std::memory_order_acquire);
+    // copied, and that it owned the buffer. seq_cst: see pinned_load().
+    const std::uint64_t before = header.meta.load(std::memory_order_seq_cst);
     // [edge:publish] acquire, for the order of our own loads: the second look at meta must not be
-    // taken before this one. [edge:pinned] acquire, where the slot is pinned.
-    const std::uint64_t payload = header.payload.load(std::memory_order_acquire);
+    // taken before this one. seq_cst: where the slot is pinned, this is pinned_load().
+    const std::uint64_t payload = header.payload.load(std::memory_order_seq_cst);
     // relaxed: a stale value here can only be `before` itself, and then nothing came between.
     const std::uint64_t after = header.meta.load(std::memory_order_relaxed);
 #if defined(ATOLL_THREAD_SANITIZER)
@@ -272,7 +272,9 @@ inline std::uint64_t to_bits(T value) {
 template <typename T>
 inline T pinned_load(const Header& header) {
   // [edge:pinned] acquire: what the writer did before is visible to us.
-  return from_bits<T>(header.payload.load(std::memory_order_acquire));
+  // [edge:wait-word] acquire: seq_cst, after the waiter's mark. And after any earlier write of ours to
+  // another pinned slot, without which slots would be linearizable each, but not together.
+  return from_bits<T>(header.payload.load(std::memory_order_seq_cst));
 }
 
 // Wait-free.
