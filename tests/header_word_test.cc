@@ -168,6 +168,39 @@ TEST(Read, NeverPairsAPayloadWithTheMetaOfAnother) {
   EXPECT_FALSE(torn);
 }
 
+// Where it fails, it has seen both halves at one instant, as a read does. (With a pair of exclusives
+// they are two loads.)
+TEST(CompareExchange, NeverTellsAPayloadWithTheMetaOfAnother) {
+  constexpr int kVersionsSeen = 1'000;
+  Header header = {};
+  initialize(header, word(payload_of(0), 0, Tag::kInt64));
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    Word seen = read(header);
+    while (!done) {
+      const Word next = successor(seen, payload_of(seen.version() + 1), Tag::kInt64);
+      if (compare_exchange(header, seen, next)) {
+        seen = next;
+      }
+    }
+  });
+  int versions = 0;
+  std::uint64_t last = 0;
+  bool torn = false;
+  bool swapped = false;
+  while (versions < kVersionsSeen && !torn && !swapped) {
+    Word seen = word(0, kVersionMax, Tag::kBool);  // never there
+    swapped = compare_exchange(header, seen, word(0, 0, Tag::kBool));
+    torn = seen.payload != payload_of(seen.version());
+    versions += seen.version() != last ? 1 : 0;
+    last = seen.version();
+  }
+  done = true;
+  writer.join();
+  EXPECT_FALSE(torn);
+  EXPECT_FALSE(swapped);
+}
+
 TEST(RereadMeta, IsTheMetaThatReadSaw) {
   Header header = {};
   initialize(header, word(4, 2, Tag::kBool));
