@@ -100,7 +100,7 @@ MUTATIONS = [
         (BUFFERS, "if (!ask_for_the_dead || self.may_live(from)) {", "if (!ask_for_the_dead) {")],
         [KILLED, FORGED]),
     Mutation("share-description", "a child of fork keeps its parent's description", [
-        ("src/participants.cc", "  if (fresh >= 0 && dup3(fresh, fd_, O_CLOEXEC) >= 0) {\n", "  if (fresh >= 0) {\n")],
+        ("src/participants.cc", "  const bool replaced = dup3(fresh, fd_, O_CLOEXEC) >= 0;\n", "  const bool replaced = true;\n")],
         ["fork_process_test"]),
     Mutation("share-number", "a child of fork keeps its parent's number", [
         ("src/participants.cc", "      each->rejoin_in_child();\n", "")],
@@ -142,8 +142,8 @@ MUTATIONS = [
         ["snapshot_process_test"]),
     # ---- Creation ----
     Mutation("name-before-content", "the name appears before the segment is built", [
-        ("src/creation.cc", "    build(mapping->data(), *shape, plan, values);\n    auto owned", "    if (absl::Status early = file->publish(file->file().fd(), *place); !early.ok()) {\n      return early;\n    }\n    detail::pass(detail::Seam::kBuilt);\n    build(mapping->data(), *shape, plan, values);\n    auto owned"),
-        ("src/creation.cc", "    if (absl::Status status = file->publish(state.participant.fd(), *place); !status.ok()) {\n      return status;\n    }\n", "")],
+        ("src/creation.cc", "    build(mapping->data(), *shape, plan, values);\n    auto owned", "    if (absl::Status early = file->publish(*place, options.mode); !early.ok()) {\n      return early;\n    }\n    detail::pass(detail::Seam::kBuilt);\n    build(mapping->data(), *shape, plan, values);\n    auto owned"),
+        ("src/creation.cc", "    if (absl::Status status = file->publish(*place, options.mode); !status.ok()) {\n      return status;\n    }\n", "")],
         ["creation_race_process_test"]),
     Mutation("no-pages", "the pages of a segment are not reserved", [
         ("src/segment.cc", "    error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));\n", "    error = ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;\n")],
