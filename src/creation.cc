@@ -298,7 +298,7 @@ class ListFactory {
     auto state = std::make_unique<State>();
     const std::string label = state->view.label();
     // Opened anew, for `fd` may be open for less than what `options` ask for.
-    absl::StatusOr<File> own = detail::reopen(fd, options.read_only, label);
+    absl::StatusOr<File> own = detail::reopen(fd, options, label);
     if (!own.ok()) {
       return own.status();
     }
@@ -415,8 +415,7 @@ class ListFactory {
     if (!place.ok()) {
       return place.status();
     }
-    absl::StatusOr<File> file =
-        detail::open_place(*place, options.read_only, options.allow_other_owner);
+    absl::StatusOr<File> file = detail::open_place(*place, options);
     if (!file.ok()) {
       return file.status();
     }

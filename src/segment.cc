@@ -10,7 +10,11 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
 #include <system_error>
 
 #include "absl/random/random.h"
@@ -41,6 +45,11 @@ FileId id_of(const struct statx& status) {
   return id;
 }
 
+absl::Status no_room(std::size_t bytes, std::string_view label) {
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "%s needs %d bytes of shared memory, more than there is room for", label, bytes));
+}
+
 absl::Status reserve(int fd, std::size_t bytes, std::string_view label) {
   int error;
   do {
@@ -50,10 +59,43 @@ absl::Status reserve(int fd, std::size_t bytes, std::string_view label) {
     return absl::OkStatus();
   }
   if (error == ENOSPC || error == EFBIG || error == EINVAL || error == ENOMEM) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "%s needs %d bytes of shared memory, more than there is room for", label, bytes));
+    return no_room(bytes, label);
   }
   return absl::ErrnoToStatus(error, absl::StrFormat("%s: cannot reserve %d bytes", label, bytes));
+}
+
+// A regular file that we may trust: our own, unless the caller trusts others.
+absl::Status check_file(const File& file, bool allow_other_owner, std::string_view label) {
+  struct stat status = {};
+  if (fstat(file.fd(), &status) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot inspect it", label));
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrFormat("%s is not a regular file", label));
+  }
+  if (status.st_uid != geteuid() && !allow_other_owner) {
+    return absl::PermissionDeniedError(absl::StrFormat(
+        "%s belongs to user %d, and this process runs as user %d; set allow_other_owner to trust "
+        "that user",
+        label, status.st_uid, geteuid()));
+  }
+  return absl::OkStatus();
+}
+
+// The memory that the machine can still give, in bytes; the most there is where it does not say.
+std::uint64_t available_memory() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::uint64_t kib = 0;
+  bool told = false;
+  for (std::string line; std::getline(meminfo, line);) {
+    unsigned long long value = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %llu", &value) == 1 ||
+        std::sscanf(line.c_str(), "SwapFree: %llu", &value) == 1) {
+      kib += value;
+      told = true;
+    }
+  }
+  return told ? kib * 1024 : std::numeric_limits<std::uint64_t>::max();
 }
 
 }  // namespace
@@ -171,10 +213,10 @@ absl::Status NewFile::publish(const Place& place, mode_t mode) const {
                              label_of(place.name)));
 }
 
-absl::StatusOr<File> open_place(const Place& place, bool read_only, bool allow_other_owner) {
+absl::StatusOr<File> open_place(const Place& place, const AttachOptions& options) {
   // O_NONBLOCK: a FIFO of that name must not make us wait.
   File file(open(place.path.c_str(),
-                 (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+                 (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (file.fd() < 0) {
     switch (errno) {
       case ENOENT:
@@ -182,7 +224,7 @@ absl::StatusOr<File> open_place(const Place& place, bool read_only, bool allow_o
       case EACCES:
         return absl::PermissionDeniedError(
             absl::StrFormat("%s: no permission to open it for %s", label_of(place.name),
-                            read_only ? "reading" : "reading and writing"));
+                            options.read_only ? "reading" : "reading and writing"));
       case ELOOP:
       case EISDIR:
       case ENXIO:
@@ -193,20 +235,9 @@ absl::StatusOr<File> open_place(const Place& place, bool read_only, bool allow_o
                                    absl::StrFormat("%s: cannot open it", label_of(place.name)));
     }
   }
-  struct stat status = {};
-  if (fstat(file.fd(), &status) != 0) {
-    return absl::ErrnoToStatus(errno,
-                               absl::StrFormat("%s: cannot inspect it", label_of(place.name)));
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return absl::FailedPreconditionError(
-        absl::StrFormat("%s is not a regular file", label_of(place.name)));
-  }
-  if (status.st_uid != geteuid() && !allow_other_owner) {
-    return absl::PermissionDeniedError(absl::StrFormat(
-        "%s belongs to user %d, and this process runs as user %d; set allow_other_owner to trust "
-        "that user",
-        label_of(place.name), status.st_uid, geteuid()));
+  if (absl::Status status = check_file(file, options.allow_other_owner, label_of(place.name));
+      !status.ok()) {
+    return status;
   }
   return file;
 }
@@ -240,6 +271,11 @@ absl::StatusOr<File> create_memfd(std::size_t bytes) {
   if (file.fd() < 0) {
     return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot make a memfd", kLabel));
   }
+  // Unlike /dev/shm, a memfd has no limit of its own: the kernel would go on reserving until it has to
+  // kill somebody.
+  if (bytes > available_memory()) {
+    return no_room(bytes, kLabel);
+  }
   if (absl::Status status = reserve(file.fd(), bytes, kLabel); !status.ok()) {
     return status;
   }
@@ -249,8 +285,9 @@ absl::StatusOr<File> create_memfd(std::size_t bytes) {
   return file;
 }
 
-absl::StatusOr<File> reopen(int fd, bool read_only, std::string_view label) {
-  File file(open(path_of_fd(fd).c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK));
+absl::StatusOr<File> reopen(int fd, const AttachOptions& options, std::string_view label) {
+  File file(open(path_of_fd(fd).c_str(),
+                 (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK));
   if (file.fd() < 0) {
     const int error = errno;
     if (error == ENOENT && fcntl(fd, F_GETFD) < 0) {
@@ -260,6 +297,9 @@ absl::StatusOr<File> reopen(int fd, bool read_only, std::string_view label) {
     return absl::ErrnoToStatus(
         error,
         absl::StrFormat("%s: cannot open descriptor %d anew (is /proc mounted?)", label, fd));
+  }
+  if (absl::Status status = check_file(file, options.allow_other_owner, label); !status.ok()) {
+    return status;
   }
   return file;
 }

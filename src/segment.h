@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "atoll/options.h"
 
 namespace libatoll::detail {
 
@@ -120,15 +121,16 @@ class NewFile {
 };
 
 // NotFound, PermissionDenied; FailedPrecondition for what is not a regular file.
-absl::StatusOr<File> open_place(const Place& place, bool read_only, bool allow_other_owner);
+absl::StatusOr<File> open_place(const Place& place, const AttachOptions& options);
 absl::Status unlink_place(const Place& place);
 // Whether the name refers to that file.
 bool is_there(const Place& place, const FileId& id);
 
-// A memfd that cannot shrink or grow any more.
+// A memfd that cannot shrink or grow any more. ResourceExhausted if the machine has not that much
+// memory to give.
 absl::StatusOr<File> create_memfd(std::size_t bytes);
-// A descriptor of the same file with an open file description of its own.
-absl::StatusOr<File> reopen(int fd, bool read_only, std::string_view label);
+// A descriptor of the same file with an open file description of its own. Errors as `open_place`'s.
+absl::StatusOr<File> reopen(int fd, const AttachOptions& options, std::string_view label);
 // Another descriptor of the same description.
 absl::StatusOr<File> duplicate(int fd, std::string_view label);
 

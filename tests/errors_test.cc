@@ -292,6 +292,17 @@ TEST_P(ErrorsTest, AListLargerThanSharedMemoryIsTooMuch) {
   EXPECT_TRUE(nothing_changed());
 }
 
+TEST_P(ErrorsTest, AnUnnamedListLargerThanTheMachinesMemoryIsTooMuch) {
+  const Code expected = Code::kResourceExhausted;
+  EXPECT_TRUE(
+      fails(::atoll::List::create_anonymous({1, ::atoll::text(std::size_t{1} << 45)}, options()),
+            expected, {"the unnamed list", "bytes of shared memory", "room"}));
+  EXPECT_TRUE(
+      fails(::atoll::List::create_anonymous(::atoll::fill(std::size_t{1} << 40, 0), options()),
+            expected, {"the unnamed list", "bytes of shared memory", "room"}));
+  EXPECT_TRUE(nothing_changed());
+}
+
 TEST_P(ErrorsTest, AListLargerThanAnyMemoryIsTooMuch) {
   const Name name;
   const Code expected = Code::kResourceExhausted;
@@ -576,6 +587,26 @@ class OtherUserTest : public testing::Test {
 
   Name name_;
 };
+
+TEST_F(OtherUserTest, ADescriptorOfAnotherUsersListIsDeniedUnlessAllowed) {
+  const List list = must(::atoll::List::create_anonymous({7}));
+  const std::string denied =
+      as_user(kNobody, [&] { return say(::atoll::List::attach_fd(list.fd()).status()); });
+  EXPECT_TRUE(absl::StartsWith(denied,
+                               "PERMISSION_DENIED: the unnamed list belongs to user 0, and this "
+                               "process runs as user 65534"))
+      << denied;
+  EXPECT_EQ(list[0].version(), 0U);
+  EXPECT_EQ(as_user(kNobody,
+                    [&] {
+                      const List allowed =
+                          must(::atoll::List::attach_fd(list.fd(), {.allow_other_owner = true}));
+                      must(allowed[0].fetch_add(1));
+                      return say(absl::OkStatus());
+                    }),
+            "OK");
+  EXPECT_EQ(must(list[0].load<std::int64_t>()), 8);
+}
 
 TEST_F(OtherUserTest, AListOfAnotherUserIsDeniedUnlessAllowed) {
   const List list = must(::atoll::List::create(name_, {7, ::atoll::text(64)}, {.mode = 0666}));

@@ -511,7 +511,7 @@ TEST(UnnamedList, OfANamedFileIsTheSameList) {
   const Name name;
   const List list = must(::atoll::List::create(name, {7}));
   const detail::File file =
-      must(detail::open_place(must(detail::place_in_shared_memory(name.str())), false, false));
+      must(detail::open_place(must(detail::place_in_shared_memory(name.str())), {}));
   const List other = must(::atoll::List::attach_fd(file.fd()));
   must(other[0].store(8));
   EXPECT_EQ(number(list[0]), 8);

@@ -194,14 +194,14 @@ TEST(NamedFile, CannotTakeTheNameOfADanglingSymlinkEither) {
 TEST(NamedFile, IsOpenedAsAsked) {
   const Name name;
   const File file = make(name);
-  EXPECT_FALSE(is_read_only(must(open_place(at(name), false, false)).fd()));
-  EXPECT_TRUE(is_read_only(must(open_place(at(name), true, false)).fd()));
+  EXPECT_FALSE(is_read_only(must(open_place(at(name), {})).fd()));
+  EXPECT_TRUE(is_read_only(must(open_place(at(name), {.read_only = true})).fd()));
 }
 
 TEST(NamedFile, ThatIsMissingIsNotFound) {
   const Name name;
   const std::string label = "list '" + name.str() + "'";
-  EXPECT_TRUE(fails(open_place(at(name), false, false), Code::kNotFound, {label}));
+  EXPECT_TRUE(fails(open_place(at(name), {}), Code::kNotFound, {label}));
   EXPECT_TRUE(fails(unlink_place(at(name)), Code::kNotFound, {label}));
   EXPECT_FALSE(is_there(at(name), {}));
 }
@@ -211,26 +211,27 @@ TEST(NamedFile, ThatIsNoRegularFileIsRefusedWithoutWaitingForIt) {
   for (const bool read_only : {false, true}) {
     const Name fifo;
     ASSERT_EQ(mkfifo(fifo.path().c_str(), 0600), 0);
-    EXPECT_TRUE(fails(open_place(at(fifo), read_only, false), expected, {fifo, "regular file"}));
+    EXPECT_TRUE(
+        fails(open_place(at(fifo), {.read_only = read_only}), expected, {fifo, "regular file"}));
 
     const Name directory;
     std::filesystem::create_directory(directory.path());
-    EXPECT_TRUE(
-        fails(open_place(at(directory), read_only, false), expected, {directory, "regular file"}));
+    EXPECT_TRUE(fails(open_place(at(directory), {.read_only = read_only}), expected,
+                      {directory, "regular file"}));
 
     const Name target;
     const File file = make(target);
     const Name symlink;
     std::filesystem::create_symlink(target.path(), symlink.path());
-    EXPECT_TRUE(
-        fails(open_place(at(symlink), read_only, false), expected, {symlink, "regular file"}));
+    EXPECT_TRUE(fails(open_place(at(symlink), {.read_only = read_only}), expected,
+                      {symlink, "regular file"}));
 
     const Name socket_name;
     sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
     std::strncpy(address.sun_path, socket_name.path().c_str(), sizeof(address.sun_path) - 1);
     const File listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ASSERT_EQ(bind(listener.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-    EXPECT_TRUE(fails(open_place(at(socket_name), read_only, false), expected,
+    EXPECT_TRUE(fails(open_place(at(socket_name), {.read_only = read_only}), expected,
                       {socket_name, "regular file"}));
   }
 }
@@ -254,15 +255,15 @@ TEST(Descriptors, AreNeverInherited) {
   const File created = make(name);
   const File memfd = must(create_memfd(kBytes));
   EXPECT_FALSE(is_inherited(created.fd()));
-  EXPECT_FALSE(is_inherited(must(open_place(at(name), false, false)).fd()));
+  EXPECT_FALSE(is_inherited(must(open_place(at(name), {})).fd()));
   EXPECT_FALSE(is_inherited(memfd.fd()));
-  EXPECT_FALSE(is_inherited(must(reopen(memfd.fd(), false, "x")).fd()));
+  EXPECT_FALSE(is_inherited(must(reopen(memfd.fd(), {}, "x")).fd()));
   EXPECT_FALSE(is_inherited(must(duplicate(memfd.fd(), "x")).fd()));
 }
 
 TEST(Descriptors, ReopenedHaveADescriptionOfTheirOwn) {
   const File memfd = must(create_memfd(kBytes));
-  const File again = must(reopen(memfd.fd(), false, "x"));
+  const File again = must(reopen(memfd.fd(), {}, "x"));
   ASSERT_EQ(lseek(memfd.fd(), 100, SEEK_SET), 100);
   EXPECT_EQ(lseek(again.fd(), 0, SEEK_CUR), 0);
   EXPECT_EQ(must(inspect(again, "x")).id.inode, must(inspect(memfd, "x")).id.inode);
@@ -277,13 +278,13 @@ TEST(Descriptors, DuplicatedShareTheDescription) {
 
 TEST(Descriptors, ReopenedForReadingCannotWrite) {
   const File memfd = must(create_memfd(kBytes));
-  EXPECT_TRUE(is_read_only(must(reopen(memfd.fd(), true, "x")).fd()));
+  EXPECT_TRUE(is_read_only(must(reopen(memfd.fd(), {.read_only = true}, "x")).fd()));
 }
 
 TEST(Descriptors, ThatAreNotOpenAreInvalid) {
-  EXPECT_TRUE(fails(reopen(-1, false, "the list"), Code::kInvalidArgument,
+  EXPECT_TRUE(fails(reopen(-1, {}, "the list"), Code::kInvalidArgument,
                     {"the list", "-1 is not an open descriptor"}));
-  EXPECT_TRUE(fails(reopen(1'000'000, false, "the list"), Code::kInvalidArgument, {"1000000"}));
+  EXPECT_TRUE(fails(reopen(1'000'000, {}, "the list"), Code::kInvalidArgument, {"1000000"}));
 }
 
 TEST(Descriptors, OfAPipeAreNoRegularFile) {

@@ -71,7 +71,7 @@ class Club {
   Club() : file_(memfd_create("atoll-test", MFD_CLOEXEC)) {}
 
   void join(Participant& participant) {
-    detail::File own = must(detail::reopen(file_.fd(), false, "the club"));
+    detail::File own = must(detail::reopen(file_.fd(), {}, "the club"));
     must(participant.join(own.release(), numbers_, true, "the club"));
   }
 
