@@ -276,6 +276,7 @@ void wake_all(std::atomic<std::uint32_t>& word) {
 struct Disturbance {
   volatile sig_atomic_t in_operation = 0;
   volatile sig_atomic_t timer_yields_left = 0;
+  volatile sig_atomic_t timer_shots_left = 0;
   volatile sig_atomic_t kill_at_timer = 0;
   bool yields_at_seams = false;
   int kill_at_seam = 0;
@@ -310,7 +311,10 @@ void on_timer(int) {
     disturbance.timer_yields_left = disturbance.timer_yields_left - 1;
     sched_yield();
   }
-  if (disturbance.timer_yields_left > 0) {
+  // A busy machine may need longer for this handler than the next delay: without a bound on the shots,
+  // those that find no operation would leave no time for one.
+  disturbance.timer_shots_left = disturbance.timer_shots_left - 1;
+  if (disturbance.timer_yields_left > 0 && disturbance.timer_shots_left > 0) {
     set_timer(random_delay());
   }
   errno = error;
@@ -351,6 +355,7 @@ void begin_disturbance(const Plan& plan, int seat, std::uint64_t random) {
   disturbance.timer_yields_left = disturbance.kill_at_timer != 0 ? 100
                                   : plan.yields_at_timer         ? 3
                                                                  : 0;
+  disturbance.timer_shots_left = 100;
   if (disturbance.timer_yields_left > 0) {
     set_timer(random_delay());
   }
