@@ -250,14 +250,9 @@ struct Board {
   }
 };
 
-// Sleeps while the word is `value`, if that lasts.
+// Sleeps while the word is `value`. (Who only yields instead gets his turn last on a busy machine; a
+// sleeper who is woken gets it first.)
 void wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t value) {
-  for (int i = 0; i < 20; ++i) {
-    if (word.load() != value) {
-      return;
-    }
-    sched_yield();
-  }
   const bool changed = process::wait_until([&] {
     const timespec pause = {.tv_sec = 0, .tv_nsec = 50'000'000};
     syscall(SYS_futex, &word, FUTEX_WAIT, value, &pause, nullptr, 0);
@@ -275,8 +270,8 @@ void wake_all(std::atomic<std::uint32_t>& word) {
 // Of this process, in this history.
 struct Disturbance {
   volatile sig_atomic_t in_operation = 0;
+  volatile sig_atomic_t timer_rings = 0;
   volatile sig_atomic_t timer_yields_left = 0;
-  volatile sig_atomic_t timer_shots_left = 0;
   volatile sig_atomic_t kill_at_timer = 0;
   bool yields_at_seams = false;
   int kill_at_seam = 0;
@@ -290,9 +285,24 @@ void set_timer(long nanoseconds) {
   timer_settime(disturbance.timer, 0, &once, nullptr);
 }
 
+// How often a timer may ring in one history, wherever the process is then.
+constexpr int kRingsMax = 40;
+
+// A signal may take longer than the shortest of these, and then rings again before anything else has
+// run; so the longest grow with each ring.
 long random_delay() {
   disturbance.random = process::mix(disturbance.random + 1);
-  return 300 + static_cast<long>(disturbance.random % 4000);
+  return 300 + static_cast<long>(disturbance.random % (4000ULL << disturbance.timer_rings / 8));
+}
+
+// Lets others run: who is next, or whoever comes while we sleep. Async-signal-safe.
+void give_way() {
+  if (disturbance.random % 2 == 0) {
+    sched_yield();
+  } else {
+    const timespec pause = {.tv_sec = 0, .tv_nsec = 1};
+    nanosleep(&pause, nullptr);
+  }
 }
 
 [[noreturn]] void die() {
@@ -304,17 +314,15 @@ long random_delay() {
 // Async-signal-safe.
 void on_timer(int) {
   const int error = errno;
+  disturbance.timer_rings = disturbance.timer_rings + 1;
   if (disturbance.in_operation != 0) {
     if (disturbance.kill_at_timer != 0) {
       die();
     }
     disturbance.timer_yields_left = disturbance.timer_yields_left - 1;
-    sched_yield();
+    give_way();
   }
-  // A busy machine may need longer for this handler than the next delay: without a bound on the shots,
-  // those that find no operation would leave no time for one.
-  disturbance.timer_shots_left = disturbance.timer_shots_left - 1;
-  if (disturbance.timer_yields_left > 0 && disturbance.timer_shots_left > 0) {
+  if (disturbance.timer_yields_left > 0 && disturbance.timer_rings < kRingsMax) {
     set_timer(random_delay());
   }
   errno = error;
@@ -352,10 +360,8 @@ void begin_disturbance(const Plan& plan, int seat, std::uint64_t random) {
   const bool is_victim = plan.victim == seat;
   disturbance.kill_at_seam = is_victim ? plan.kill_at_seam : 0;
   disturbance.kill_at_timer = is_victim && plan.kill_at_timer ? 1 : 0;
-  disturbance.timer_yields_left = disturbance.kill_at_timer != 0 ? 100
-                                  : plan.yields_at_timer         ? 3
-                                                                 : 0;
-  disturbance.timer_shots_left = 100;
+  disturbance.timer_yields_left = disturbance.kill_at_timer != 0 || plan.yields_at_timer ? 3 : 0;
+  disturbance.timer_rings = 0;
   if (disturbance.timer_yields_left > 0) {
     set_timer(random_delay());
   }
@@ -915,11 +921,16 @@ class Crew {
     for (int checked = 0; checked < workload_.rounds;) {
       const int end = std::min(checked + kBatch, workload_.rounds);
       bool failed = false;
-      const bool finished = process::wait_until([&] {
-        failed = !replace_the_killed();
-        return failed || board_->finished >= end;
-      });
-      if (failed || !finished) {
+      // Patience begins anew with each round: a busy machine is slow, not stuck.
+      while (!failed && board_->finished < end) {
+        const int before = board_->finished;
+        const bool moves = process::wait_until([&] {
+          failed = !replace_the_killed();
+          return failed || board_->finished > before;
+        });
+        failed |= !moves;
+      }
+      if (failed) {
         ADD_FAILURE() << "the crew came to round " << board_->finished << " of "
                       << workload_.rounds;
         return false;
