@@ -48,6 +48,10 @@ MUTATIONS = [
         (BUFFERS, "    if (!seen.names_buffer(index)) {\n      control_ = &control;",
          "    if (true) {\n      control_ = &control;")],
         [FORGED, KILLED, TORN]),
+    Mutation("no-second-look-in-histories", "the same, and histories have to show it", [
+        (BUFFERS, "    if (!seen.names_buffer(index)) {\n      control_ = &control;",
+         "    if (true) {\n      control_ = &control;")],
+        ["linearizability_process_test"]),
     Mutation("copy-after-publish", "the text is copied after the header is swapped", [
         (BUFFERS, "  begin_overwrite(*control_);\n", "  begin_overwrite(*control_);\n  late_ = text;\n  late_to_ = buffers.text(index);\n  payload_ = long_payload(text.size(), index);\n  return StageResult::kStaged;\n"),
         (BUFFERS, "    release_claim(*control_);\n", "    copy_to_shared(late_to_, late_);\n    release_claim(*control_);\n"),
@@ -92,6 +96,15 @@ MUTATIONS = [
         ("src/text_buffers.h", "return seen.long_length() <= buffers.capacity && seen.buffer() < buffers.count;",
          "return seen.long_length() <= buffers.capacity || seen.buffer() < buffers.count;")],
         ["layout_test"]),
+    Mutation("descriptor-past-the-end", "buffers past the end of the segment are believed", [
+        ("src/layout.cc", "  if (stride * view.buffers_per_slot > view.bytes - offset) {", "  if (false) {")],
+        ["forged_states_test"]),
+    Mutation("unaligned-descriptor", "buffers that are not aligned are believed", [
+        ("src/layout.cc", "offset % 8 != 0 || ", "")],
+        ["forged_states_test"]),
+    Mutation("no-unstage", "a write that fails keeps its claim", [
+        ("src/text_buffers.h", "~StagedText() { release(); }", "~StagedText() {}")],
+        ["forged_states_test"]),
     # ---- The dead ----
     Mutation("never-take-over", "a dead writer's claim is never taken over", [
         (BUFFERS, "if (!ask_for_the_dead || self.may_live(from)) {", "if (!ask_for_the_dead || true) {")],
