@@ -46,12 +46,14 @@ using process::Shared;
 using slot_model::Call;
 using slot_model::Code;
 using slot_model::datum_of;
+using slot_model::failed;
 using slot_model::Kind;
 using slot_model::kKinds;
 using slot_model::kSlotsMax;
 using slot_model::ListModel;
 using slot_model::mark_of;
 using slot_model::Response;
+using slot_model::response_of;
 using slot_model::SlotModel;
 using slot_model::SlotState;
 
@@ -687,32 +689,6 @@ class Worker {
     disturbance.in_operation = 0;
     record_->returned = moment(board_.counter);
     return result;
-  }
-
-  static Response failed(const absl::Status& status) {
-    Response response = {.code = status.code()};
-    // "slot 0 of ...: fetch_add needs int64, found text"
-    const std::string_view message(status.message().data(), status.message().size());
-    constexpr std::string_view kFound = ", found ";
-    if (const std::size_t found = message.rfind(kFound); found != message.npos) {
-      for (int type = 0; type <= static_cast<int>(Type::kBytes); ++type) {
-        if (message.substr(found + kFound.size()) == type_name(static_cast<Type>(type))) {
-          response.value.type = static_cast<Type>(type);
-        }
-      }
-    }
-    return response;
-  }
-  template <typename T>
-  static Response response_of(const absl::StatusOr<T>& result) {
-    return result.ok() ? Response{.value = datum_of(libatoll::ValueView(*result))}
-                       : failed(result.status());
-  }
-  static Response response_of(const absl::Status& status) {
-    return status.ok() ? Response() : failed(status);
-  }
-  static Response response_of(const absl::StatusOr<bool>& swapped) {
-    return swapped.ok() ? Response{.swapped = *swapped} : failed(swapped.status());
   }
 
   void perform(Step& step) {

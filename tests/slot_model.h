@@ -260,6 +260,33 @@ inline std::ostream& operator<<(std::ostream& out, const Response& response) {
   return out;
 }
 
+// What the library answered.
+inline Response failed(const absl::Status& status) {
+  Response response = {.code = status.code()};
+  // "slot 0 of ...: fetch_add needs int64, found text"
+  const std::string_view message(status.message().data(), status.message().size());
+  constexpr std::string_view kFound = ", found ";
+  if (const std::size_t found = message.rfind(kFound); found != message.npos) {
+    for (int type = 0; type <= static_cast<int>(Type::kBytes); ++type) {
+      if (message.substr(found + kFound.size()) == type_name(static_cast<Type>(type))) {
+        response.value.type = static_cast<Type>(type);
+      }
+    }
+  }
+  return response;
+}
+template <typename T>
+Response response_of(const absl::StatusOr<T>& result) {
+  return result.ok() ? Response{.value = datum_of(libatoll::ValueView(*result))}
+                     : failed(result.status());
+}
+inline Response response_of(const absl::Status& status) {
+  return status.ok() ? Response() : failed(status);
+}
+inline Response response_of(const absl::StatusOr<bool>& swapped) {
+  return swapped.ok() ? Response{.swapped = *swapped} : failed(swapped.status());
+}
+
 // What `update` is given in these tests: a value of another type or length now and then, an error for
 // `true`, and the same answer for the same value always.
 inline absl::StatusOr<Value> updated(const Datum& seen) {
