@@ -180,7 +180,9 @@ class List {
 
   // Removes the name. Whoever has the list open keeps it; the memory goes with the last of them.
   static absl::Status unlink(std::string_view name);
-  // The same for this list; NotFound if its name is gone, or names another list by now.
+  // The same for this list; NotFound if its name is gone, or names another list by now. (The kernel
+  // removes names, not files: if somebody replaces the list under its name between our look and the
+  // removal, the name of his list goes. `unlink_on_close` too.)
   absl::Status unlink() const;
 
   // Writes the segment back to its file, and returns when the device has it. Slots written meanwhile
