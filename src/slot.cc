@@ -99,15 +99,45 @@ bool type_of_tag(Tag tag, Type& type) {
   return false;
 }
 
+// Whether a write could have left that header; longer text apart, which `buffers_of` judges. Every
+// value has one form: the bits that its type has no use for are 0. So values are compared as headers.
+bool is_possible(const Word& seen) {
+  const std::uint32_t length = seen.inline_length();
+  switch (seen.tag()) {
+    case Tag::kNone:
+      return length == 0 && seen.payload == 0;
+    case Tag::kBool:
+      return length == 0 && seen.payload <= 1;
+    case Tag::kInt64:
+    case Tag::kPinnedInt64:
+    case Tag::kDouble:
+    case Tag::kPinnedDouble:
+      return length == 0;
+    case Tag::kInlineText:
+    case Tag::kInlineBytes:
+      return length == detail::kInlineTextMax ||
+             (length < detail::kInlineTextMax && seen.payload >> 8 * length == 0);
+    case Tag::kLongText:
+    case Tag::kLongBytes:
+      break;
+  }
+  return false;
+}
+
+bool is_pinned_tag(Tag tag) { return tag == Tag::kPinnedInt64 || tag == Tag::kPinnedDouble; }
+
 // The value of a header, but for longer text. False for bytes that are impossible.
 bool decode(const Word& seen, Value& value) {
+  if (!is_possible(seen)) {
+    return false;
+  }
   switch (seen.tag()) {
     case Tag::kNone:
       value = std::monostate();
       return true;
     case Tag::kBool:
       value = seen.payload != 0;
-      return seen.payload <= 1;
+      return true;
     case Tag::kInt64:
     case Tag::kPinnedInt64:
       value = detail::from_bits<std::int64_t>(seen.payload);
@@ -118,11 +148,7 @@ bool decode(const Word& seen, Value& value) {
       return true;
     case Tag::kInlineText:
     case Tag::kInlineBytes: {
-      const std::size_t length = seen.inline_length();
-      if (length > detail::kInlineTextMax) {
-        return false;
-      }
-      std::string text(reinterpret_cast<const char*>(&seen.payload), length);
+      std::string text(reinterpret_cast<const char*>(&seen.payload), seen.inline_length());
       if (seen.tag() == Tag::kInlineText) {
         value = std::move(text);
       } else {
@@ -254,11 +280,13 @@ enum class Match { kEqual, kDifferent, kChanged };
 absl::StatusOr<Match> match(const View& view, const Header* header, const Word& seen,
                             const Encoded& expected) {
   if (!seen.is_long()) {
-    Type type;
-    if (!type_of_tag(seen.tag(), type)) {
+    if (same_header(seen, expected)) {
+      return Match::kEqual;
+    }
+    if (!is_possible(seen)) {
       return impossible(view, header, seen);
     }
-    return same_header(seen, expected) ? Match::kEqual : Match::kDifferent;
+    return Match::kDifferent;
   }
   SlotBuffers buffers;
   if (absl::Status status = buffers_of(view, header, seen, buffers); !status.ok()) {
@@ -284,11 +312,12 @@ class Write {
   Write(const View& view, Header* header, const ValueView& desired)
       : view_(view), header_(header), encoded_(encode(desired)) {}
 
-  // Nothing has happened yet: the value fits, and the slot is one.
+  // Nothing has happened yet: the value fits, and the slot is a versioned one. What it holds does not
+  // matter: a store mends it.
   absl::Status check() {
     const Word seen = detail::read(*header_);
     Type type;
-    if (!type_of_tag(seen.tag(), type)) {
+    if (!type_of_tag(seen.tag(), type) || is_pinned_tag(seen.tag())) {
       return impossible(view_, header_, seen);
     }
     if (!encoded_.is_long()) {
@@ -352,8 +381,6 @@ absl::Status with_pinned(const View& view, const Header* header, Tag tag, const 
   return pinned_to(view, header, tag, desired.type());
 }
 
-bool is_pinned_tag(Tag tag) { return tag == Tag::kPinnedInt64 || tag == Tag::kPinnedDouble; }
-
 }  // namespace
 
 // ---- Slot ---------------------------------------------------------------------------------------
@@ -372,7 +399,7 @@ absl::Status Slot::check_storable(Type type) const {
   }
   const Word seen = detail::read(*header_);
   Type found;
-  if (!type_of_tag(seen.tag(), found)) {
+  if (!type_of_tag(seen.tag(), found) || (is_pinned_tag(seen.tag()) && !is_possible(seen))) {
     return impossible(*view_, header_, seen);
   }
   if (seen.is_pinned() && found != type) {
@@ -402,7 +429,7 @@ absl::StatusOr<std::string> Slot::load_text(Type type) const {
   std::string text;
   for (;;) {
     const Word seen = detail::read(*header_);
-    if (seen.tag() == inline_tag && seen.inline_length() <= detail::kInlineTextMax) {
+    if (seen.tag() == inline_tag && is_possible(seen)) {
       text.assign(reinterpret_cast<const char*>(&seen.payload), seen.inline_length());
       return text;
     }
@@ -442,10 +469,10 @@ absl::StatusOr<std::size_t> Slot::load_into(std::span<char> out) const {
   for (;;) {
     const Word seen = detail::read(*header_);
     if (seen.tag() == Tag::kInlineText || seen.tag() == Tag::kInlineBytes) {
-      const std::size_t length = seen.inline_length();
-      if (length > detail::kInlineTextMax) {
+      if (!is_possible(seen)) {
         return impossible(*view_, header_, seen);
       }
+      const std::size_t length = seen.inline_length();
       if (length > out.size()) {
         return too_small(length);
       }
@@ -643,8 +670,7 @@ absl::StatusOr<bool> Slot::equals(const ValueView& value) const {
   const Encoded wanted = encode(value);
   for (;;) {
     const Word seen = detail::read(*header_);
-    if (wanted.tag == Tag::kDouble &&
-        (seen.tag() == Tag::kDouble || seen.tag() == Tag::kPinnedDouble)) {
+    if (wanted.tag == Tag::kDouble && (seen.is(Tag::kDouble) || seen.is(Tag::kPinnedDouble))) {
       return detail::from_bits<double>(seen.payload) == std::get<double>(value.variant());
     }
     const absl::StatusOr<Match> found = match(*view_, header_, seen, wanted);

@@ -34,7 +34,7 @@ inline constexpr Type kTypeOf = std::is_same_v<T, double> ? Type::kDouble : Type
 
 template <typename T>
 bool holds(const Word& seen) {
-  return seen.tag() == kVersionedTag<T> || seen.tag() == kPinnedTag<T>;
+  return seen.is(kVersionedTag<T>) || seen.is(kPinnedTag<T>);
 }
 
 absl::Status never_quiet(const View& view, std::size_t passes, absl::Duration timeout) {

@@ -66,9 +66,10 @@ class StagedText {
   std::uint64_t payload_ = 0;
 };
 
-// Whether a header that names long text can be believed.
+// Whether a header that names long text can be believed: one that a write could have left.
 inline bool is_possible(const Word& seen, const SlotBuffers& buffers) {
-  return seen.long_length() <= buffers.capacity && seen.buffer() < buffers.count;
+  return seen.inline_length() == 0 && seen.long_length() > kInlineTextMax &&
+         seen.long_length() <= buffers.capacity && seen.buffer() < buffers.count;
 }
 
 // Calls `copy(shared, length)` with the text that `seen`, just read from `header` and possible,

@@ -361,17 +361,17 @@ absl::StatusOr<T> Slot::load() const {
                 "load<T> takes bool, std::int64_t, double, std::string or atoll::Bytes");
   const detail::Word seen = detail::read(*header_);
   if constexpr (std::same_as<T, bool>) {
-    if (seen.tag() == detail::Tag::kBool && seen.payload <= 1) [[likely]] {
+    if (seen.is(detail::Tag::kBool) && seen.payload <= 1) [[likely]] {
       return seen.payload == 1;
     }
     return wrong_type("load<bool>", Type::kBool, seen);
   } else if constexpr (std::same_as<T, std::int64_t>) {
-    if (seen.tag() == detail::Tag::kInt64 || seen.tag() == detail::Tag::kPinnedInt64) [[likely]] {
+    if (seen.is(detail::Tag::kInt64) || seen.is(detail::Tag::kPinnedInt64)) [[likely]] {
       return detail::from_bits<std::int64_t>(seen.payload);
     }
     return wrong_type("load<int64>", Type::kInt64, seen);
   } else {
-    if (seen.tag() == detail::Tag::kDouble || seen.tag() == detail::Tag::kPinnedDouble) [[likely]] {
+    if (seen.is(detail::Tag::kDouble) || seen.is(detail::Tag::kPinnedDouble)) [[likely]] {
       return detail::from_bits<double>(seen.payload);
     }
     return wrong_type("load<double>", Type::kDouble, seen);
@@ -384,7 +384,7 @@ absl::StatusOr<T> Slot::fetch_update(const char* operation, Next next) const {
     return check_writable();
   }
   detail::Word seen = detail::read(*header_);
-  while (seen.tag() == kVersioned) {
+  while (seen.is(kVersioned)) {
     const T value = detail::from_bits<T>(seen.payload);
     const detail::Word desired =
         detail::successor(seen, detail::to_bits<T>(next(value)), kVersioned);
@@ -392,7 +392,7 @@ absl::StatusOr<T> Slot::fetch_update(const char* operation, Next next) const {
       return value;
     }
   }
-  if (seen.tag() == kPinned) {
+  if (seen.is(kPinned)) {
     return woken(detail::pinned_update<T>(*header_, next));
   }
   return wrong_type(operation, std::same_as<T, double> ? Type::kDouble : Type::kInt64, seen);

@@ -72,6 +72,8 @@ enum class Tag : std::uint8_t {
 inline constexpr std::uint64_t kTagMask = 0xf;
 inline constexpr int kInlineLengthShift = 4;
 inline constexpr std::uint64_t kInlineLengthMask = 0xf;
+// Both together: the tag itself, unless it is one of inline text.
+inline constexpr std::uint64_t kTagByteMask = 0xff;
 inline constexpr std::uint64_t kWaitersBit = std::uint64_t{1} << 8;
 inline constexpr int kVersionShift = 9;
 inline constexpr std::uint32_t kInlineTextMax = 8;
@@ -87,7 +89,10 @@ struct Word {
   }
   bool has_waiters() const { return (meta & kWaitersBit) != 0; }
   std::uint64_t version() const { return meta >> kVersionShift; }
-  bool is_pinned() const { return tag() == Tag::kPinnedInt64 || tag() == Tag::kPinnedDouble; }
+  // For tags other than those of inline text: that tag, and no inline length, which would be
+  // impossible.
+  bool is(Tag tag) const { return (meta & kTagByteMask) == static_cast<std::uint64_t>(tag); }
+  bool is_pinned() const { return is(Tag::kPinnedInt64) || is(Tag::kPinnedDouble); }
   bool is_long() const { return tag() == Tag::kLongText || tag() == Tag::kLongBytes; }
 
   // Of longer text alone.
@@ -158,10 +163,11 @@ inline std::uint64_t reread_meta(const Header& header) {
   return header.meta.load(std::memory_order_relaxed);
 }
 
-// The tag alone, of a slot which the caller treats further only if it is pinned. relaxed: a pinned
-// tag has been there since creation (H2), so there is no older value that could be read.
+// The tag, of a slot which the caller treats further only if it is pinned; something else for inline
+// text. relaxed: a pinned tag has been there since creation (H2), so there is no older value that
+// could be read.
 inline Tag peek_tag(const Header& header) {
-  return static_cast<Tag>(header.meta.load(std::memory_order_relaxed) & kTagMask);
+  return static_cast<Tag>(header.meta.load(std::memory_order_relaxed) & kTagByteMask);
 }
 
 #if defined(__x86_64__)
