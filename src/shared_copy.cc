@@ -8,6 +8,14 @@
 
 #include "atoll/detail/header_word.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define ATOLL_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ATOLL_ADDRESS_SANITIZER 1
+#endif
+#endif
+
 namespace libatoll::detail {
 namespace {
 
@@ -35,7 +43,7 @@ void store_word(std::byte* shared, std::uint64_t word) {
 // Copies the largest multiple of 64 bytes that is at most `size`, and returns it.
 std::size_t copy_blocks([[maybe_unused]] void* to, [[maybe_unused]] const void* from,
                         [[maybe_unused]] std::size_t size) {
-#if defined(ATOLL_THREAD_SANITIZER)
+#if defined(ATOLL_THREAD_SANITIZER) || defined(ATOLL_ADDRESS_SANITIZER)
   return 0;  // word by word, so that the sanitizer sees each access
 #elif defined(__x86_64__)
   const std::size_t copied = size & ~std::size_t{63};
