@@ -456,8 +456,8 @@ struct SlotModel {
       const double b = operand.real();
       return datum_of(kind == Kind::kFetchAdd   ? a + b
                       : kind == Kind::kFetchSub ? a - b
-                      : kind == Kind::kFetchMin ? std::min(a, b)
-                                                : std::max(a, b));
+                      : kind == Kind::kFetchMin ? std::fmin(a, b)
+                                                : std::fmax(a, b));
     }
     switch (kind) {
       case Kind::kFetchAdd:
