@@ -66,24 +66,22 @@ void plan(const Shape& shape, SegmentHeader& header) {
   if (padded) {
     header.descriptors_offset = header.slots_offset + offsetof(PaddedSlot, descriptor);
     header.descriptor_stride = sizeof(PaddedSlot);
-    header.wait_words_offset = header.slots_offset + offsetof(PaddedSlot, wait_word);
-    header.wait_word_stride = sizeof(PaddedSlot);
+  } else if (shape.has_buffers) {
+    header.descriptors_offset = end;
+    header.descriptor_stride = sizeof(Descriptor);
+    end += shape.slot_count * sizeof(Descriptor);
   } else {
     header.descriptors_offset = 0;
     header.descriptor_stride = 0;
-    if (shape.has_buffers) {
-      header.descriptors_offset = end;
-      header.descriptor_stride = sizeof(Descriptor);
-      end += shape.slot_count * sizeof(Descriptor);
-    }
+  }
+  if (shape.has_pinned) {
+    header.wait_words_offset = end;
+    header.wait_word_stride = sizeof(std::uint32_t);
+    end += shape.slot_count * sizeof(std::uint32_t);
+  } else {
     header.wait_words_offset =
         offsetof(SegmentHeader, mutable_line) + offsetof(SegmentHeader::Mutable, wait_word);
     header.wait_word_stride = 0;
-    if (shape.has_pinned) {
-      header.wait_words_offset = end;
-      header.wait_word_stride = sizeof(std::uint32_t);
-      end += shape.slot_count * sizeof(std::uint32_t);
-    }
   }
   header.buffers_offset = round_up(end, kCacheLine);
   header.buffers_bytes = shape.buffers_bytes;

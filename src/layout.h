@@ -1,6 +1,6 @@
 // Layout: where everything lies in a segment, and whether a segment's header may be believed.
 //
-//   [ SegmentHeader | slots | descriptors and wait words (dense layout) | buffers ]
+//   [ SegmentHeader | slots | descriptors (dense layout) | wait words (where a slot is pinned) | buffers ]
 //
 // All offsets are from the start; nothing is a pointer. docs/layout.md has the page in prose.
 //
@@ -67,11 +67,11 @@ struct Descriptor {
 };
 static_assert(sizeof(Descriptor) == 16, "part of the layout: raise kLayoutVersion with it");
 
-// In the padded layout, everything about a slot but its buffers shares the slot's cache line.
+// In the padded layout, what a slot was made for shares the slot's cache line. Its wait word does not:
+// writers look at that after each write, when another writer may have taken the line away.
 struct alignas(kCacheLine) PaddedSlot {
   Header header;
   Descriptor descriptor;
-  std::atomic<std::uint32_t> wait_word;
 };
 static_assert(sizeof(PaddedSlot) == kCacheLine, "one cache line a slot");
 
@@ -80,7 +80,7 @@ struct Shape {
   Layout layout = Layout::kPadded;
   std::uint32_t buffers_per_slot = 0;
   std::uint64_t slot_count = 0;
-  bool has_buffers = false;  // matters to the dense layout alone, as the next
+  bool has_buffers = false;  // matters to the dense layout alone
   bool has_pinned = false;
   std::uint64_t buffers_bytes = 0;
 };

@@ -81,7 +81,7 @@ TEST(Plan, PartsFollowOneAnotherWithoutOverlap) {
           EXPECT_EQ(header.descriptors_offset, end);
           end += slots * sizeof(Descriptor);
         }
-        if (layout == Layout::kDense && shape.has_pinned) {
+        if (shape.has_pinned) {
           EXPECT_EQ(header.wait_words_offset, end);
           end += slots * sizeof(std::uint32_t);
         }
@@ -292,7 +292,7 @@ std::vector<Forgery> forgeries(const SegmentHeader& whole) {
       loss);
   add(ATOLL_FIELD(slot_count),
       {0, whole.slot_count - 1, whole.slot_count + 1, std::uint64_t{1} << 40}, loss,
-      padded ? "buffers_offset" : "descriptors_offset");
+      padded ? "wait_words_offset" : "descriptors_offset");
   add(ATOLL_FIELD(slot_stride), {0, 1, 15, 32, whole.slot_stride + 1, 128, kMax32}, loss);
   add(ATOLL_FIELD(slot_stride), {padded ? 16U : 64U}, loss, "descriptors_offset");
   add(ATOLL_FIELD(buffers_per_slot), {0, 1, 9, 256, kMax32}, loss);
@@ -307,7 +307,7 @@ std::vector<Forgery> forgeries(const SegmentHeader& whole) {
       {0, whole.wait_words_offset + 1, whole.wait_words_offset + 4, whole.total_bytes, kMax64},
       loss);
   add(ATOLL_FIELD(wait_word_stride), {1, whole.wait_word_stride + 1, 1 << 20, kMax64}, loss);
-  add(ATOLL_FIELD(wait_word_stride), {0}, loss, padded ? "wait_word_stride" : "wait_words_offset");
+  add(ATOLL_FIELD(wait_word_stride), {0}, loss, "wait_words_offset");
   add(ATOLL_FIELD(buffers_offset),
       {0, 64, whole.buffers_offset + 1, whole.buffers_offset + 64, whole.total_bytes, kMax64},
       loss);
