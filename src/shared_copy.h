@@ -2,8 +2,8 @@
 //
 // In the C++ model such a copy is a data race unless every access is atomic (Boehm, "Can seqlocks
 // get along with programming language memory models?", MSPC 2012; WG21 P1478). Short text goes in
-// relaxed atomic words; longer text in one block of instructions that the compiler cannot look into
-// (the processors' own rules then apply, see docs/algorithm.md). Nothing copied may be acted on
+// relaxed atomic words; longer text by a call of memcpy that the compiler cannot look into (the
+// processors' own rules then apply, see docs/algorithm.md). Nothing copied may be acted on
 // before the protocol has validated it.
 //
 // The shared side is aligned to 8 bytes and its room is a multiple of 8, so whole words are copied.
