@@ -113,7 +113,7 @@ class Slot {
   // The value as T: bool, std::int64_t, double, std::string or Bytes. FailedPrecondition if the
   // slot holds another type: nothing is converted.
   template <typename T>
-  absl::StatusOr<T> load() const;
+  [[gnu::always_inline]] absl::StatusOr<T> load() const;
 
   // Copies the text or bytes into `out` and returns how many bytes there are. Allocates nothing.
   // ResourceExhausted if `out` is too small; its contents are then unspecified.
@@ -158,15 +158,15 @@ class Slot {
 
   // Read-modify-write of an int64; returns the previous value. Arithmetic wraps round.
   template <Int64Compatible T>
-  absl::StatusOr<std::int64_t> fetch_add(T operand) const;
+  [[gnu::always_inline]] absl::StatusOr<std::int64_t> fetch_add(T operand) const;
   template <Int64Compatible T>
-  absl::StatusOr<std::int64_t> fetch_sub(T operand) const;
+  [[gnu::always_inline]] absl::StatusOr<std::int64_t> fetch_sub(T operand) const;
   template <Int64Compatible T>
-  absl::StatusOr<std::int64_t> fetch_and(T operand) const;
+  [[gnu::always_inline]] absl::StatusOr<std::int64_t> fetch_and(T operand) const;
   template <Int64Compatible T>
-  absl::StatusOr<std::int64_t> fetch_or(T operand) const;
+  [[gnu::always_inline]] absl::StatusOr<std::int64_t> fetch_or(T operand) const;
   template <Int64Compatible T>
-  absl::StatusOr<std::int64_t> fetch_xor(T operand) const;
+  [[gnu::always_inline]] absl::StatusOr<std::int64_t> fetch_xor(T operand) const;
   template <Int64Compatible T>
   absl::StatusOr<std::int64_t> fetch_min(T operand) const;
   template <Int64Compatible T>
@@ -208,22 +208,34 @@ class Slot {
   absl::StatusOr<std::string> load_text(Type type) const;
   // The error of `operation`, which needs `expected` and found the header `seen`.
   absl::Status wrong_type(const char* operation, Type expected, const detail::Word& seen) const;
+  // The same for operations that inline: out of line down to the StatusOr and with all by value, so
+  // that nothing of an error burdens their successful path.
+  template <typename T>
+  [[gnu::cold, gnu::noinline]] static absl::StatusOr<T> refuse_type(Slot slot,
+                                                                    const char* operation,
+                                                                    detail::Word seen) {
+    constexpr Type kExpected = std::same_as<T, bool>     ? Type::kBool
+                               : std::same_as<T, double> ? Type::kDouble
+                                                         : Type::kInt64;
+    return slot.wrong_type(operation, kExpected, seen);
+  }
+  template <typename T>
+  [[gnu::cold, gnu::noinline]] static absl::StatusOr<T> refuse_write(Slot slot) {
+    return slot.check_writable();
+  }
 
-  // Replaces a number v by next(v); `kVersioned` and `kPinned` are the tags of T.
-  template <typename T, detail::Tag kVersioned, detail::Tag kPinned, typename Next>
-  absl::StatusOr<T> fetch_update(const char* operation, Next next) const;
+  // Replaces a number v by next(v); where the slot is pinned, `pinned(header)` does so. `kVersioned`
+  // and `kPinned` are the tags of T.
+  template <typename T, detail::Tag kVersioned, detail::Tag kPinned, typename Next, typename Pinned>
+  [[gnu::always_inline]] absl::StatusOr<T> fetch_update(const char* operation, Next next,
+                                                        Pinned pinned) const;
+  template <typename Next, typename Pinned>
+  [[gnu::always_inline]] absl::StatusOr<std::int64_t> fetch_int64(const char* operation, Next next,
+                                                                  Pinned pinned) const;
   template <typename Next>
-  absl::StatusOr<std::int64_t> fetch_int64(const char* operation, Next next) const {
-    return fetch_update<std::int64_t, detail::Tag::kInt64, detail::Tag::kPinnedInt64>(operation,
-                                                                                      next);
-  }
+  absl::StatusOr<std::int64_t> fetch_int64(const char* operation, Next next) const;
   template <typename Next>
-  absl::StatusOr<double> fetch_double(const char* operation, Next next) const {
-    return fetch_update<double, detail::Tag::kDouble, detail::Tag::kPinnedDouble>(operation, next);
-  }
-  bool is_writable_pinned_int64() const {
-    return view_->writable && detail::peek_tag(*header_) == detail::Tag::kPinnedInt64;
-  }
+  absl::StatusOr<double> fetch_double(const char* operation, Next next) const;
   // After each write of a pinned payload; returns `previous`.
   template <typename T>
   T woken(T previous) const {
@@ -356,7 +368,7 @@ template <>
 absl::StatusOr<Bytes> Slot::load<Bytes>() const;
 
 template <typename T>
-absl::StatusOr<T> Slot::load() const {
+inline absl::StatusOr<T> Slot::load() const {
   static_assert(std::same_as<T, bool> || std::same_as<T, std::int64_t> || std::same_as<T, double>,
                 "load<T> takes bool, std::int64_t, double, std::string or atoll::Bytes");
   const detail::Word seen = detail::read(*header_);
@@ -364,81 +376,96 @@ absl::StatusOr<T> Slot::load() const {
     if (seen.is(detail::Tag::kBool) && seen.payload <= 1) [[likely]] {
       return seen.payload == 1;
     }
-    return wrong_type("load<bool>", Type::kBool, seen);
+    return refuse_type<T>(*this, "load<bool>", seen);
   } else if constexpr (std::same_as<T, std::int64_t>) {
-    if (seen.is(detail::Tag::kInt64) || seen.is(detail::Tag::kPinnedInt64)) [[likely]] {
+    if (seen.is_int64()) [[likely]] {
       return detail::from_bits<std::int64_t>(seen.payload);
     }
-    return wrong_type("load<int64>", Type::kInt64, seen);
+    return refuse_type<T>(*this, "load<int64>", seen);
   } else {
-    if (seen.is(detail::Tag::kDouble) || seen.is(detail::Tag::kPinnedDouble)) [[likely]] {
+    if (seen.is_double()) [[likely]] {
       return detail::from_bits<double>(seen.payload);
     }
-    return wrong_type("load<double>", Type::kDouble, seen);
+    return refuse_type<T>(*this, "load<double>", seen);
   }
 }
 
-template <typename T, detail::Tag kVersioned, detail::Tag kPinned, typename Next>
-absl::StatusOr<T> Slot::fetch_update(const char* operation, Next next) const {
+template <typename T, detail::Tag kVersioned, detail::Tag kPinned, typename Next, typename Pinned>
+inline absl::StatusOr<T> Slot::fetch_update(const char* operation, Next next, Pinned pinned) const {
   if (!view_->writable) [[unlikely]] {
-    return check_writable();
+    return refuse_write<T>(*this);
   }
-  detail::Word seen = detail::read(*header_);
-  while (seen.is(kVersioned)) {
+  if (detail::peek_tag(*header_) == kPinned) {
+    return woken(pinned(*header_));
+  }
+  detail::Contention contention;
+  for (detail::Word seen = detail::read(*header_);; seen = detail::read(*header_)) {
+    if (!seen.is(kVersioned)) [[unlikely]] {
+      return refuse_type<T>(*this, operation, seen);
+    }
     const T value = detail::from_bits<T>(seen.payload);
     const detail::Word desired =
         detail::successor(seen, detail::to_bits<T>(next(value)), kVersioned);
     if (detail::swap_in(*header_, seen, desired)) [[likely]] {
       return value;
     }
+    contention.step_aside();
   }
-  if (seen.is(kPinned)) {
-    return woken(detail::pinned_update<T>(*header_, next));
-  }
-  return wrong_type(operation, std::same_as<T, double> ? Type::kDouble : Type::kInt64, seen);
+}
+
+template <typename Next, typename Pinned>
+inline absl::StatusOr<std::int64_t> Slot::fetch_int64(const char* operation, Next next,
+                                                      Pinned pinned) const {
+  return fetch_update<std::int64_t, detail::Tag::kInt64, detail::Tag::kPinnedInt64>(operation, next,
+                                                                                    pinned);
+}
+template <typename Next>
+absl::StatusOr<std::int64_t> Slot::fetch_int64(const char* operation, Next next) const {
+  return fetch_int64(operation, next, [next](detail::Header& header) {
+    return detail::pinned_update<std::int64_t>(header, next);
+  });
+}
+template <typename Next>
+absl::StatusOr<double> Slot::fetch_double(const char* operation, Next next) const {
+  return fetch_update<double, detail::Tag::kDouble, detail::Tag::kPinnedDouble>(
+      operation, next,
+      [next](detail::Header& header) { return detail::pinned_update<double>(header, next); });
 }
 
 template <Int64Compatible T>
-absl::StatusOr<std::int64_t> Slot::fetch_add(T operand) const {
-  if (is_writable_pinned_int64()) {
-    return woken(detail::pinned_fetch_add(*header_, operand));
-  }
-  return fetch_int64("fetch_add",
-                     [operand](std::int64_t seen) { return detail::wrapping_add(seen, operand); });
+inline absl::StatusOr<std::int64_t> Slot::fetch_add(T operand) const {
+  return fetch_int64(
+      "fetch_add", [operand](std::int64_t seen) { return detail::wrapping_add(seen, operand); },
+      [operand](detail::Header& header) { return detail::pinned_fetch_add(header, operand); });
 }
 
 template <Int64Compatible T>
-absl::StatusOr<std::int64_t> Slot::fetch_sub(T operand) const {
+inline absl::StatusOr<std::int64_t> Slot::fetch_sub(T operand) const {
   const std::int64_t addend = detail::wrapping_negate(operand);
-  if (is_writable_pinned_int64()) {
-    return woken(detail::pinned_fetch_add(*header_, addend));
-  }
-  return fetch_int64("fetch_sub",
-                     [addend](std::int64_t seen) { return detail::wrapping_add(seen, addend); });
+  return fetch_int64(
+      "fetch_sub", [addend](std::int64_t seen) { return detail::wrapping_add(seen, addend); },
+      [addend](detail::Header& header) { return detail::pinned_fetch_add(header, addend); });
 }
 
 template <Int64Compatible T>
-absl::StatusOr<std::int64_t> Slot::fetch_and(T operand) const {
-  if (is_writable_pinned_int64()) {
-    return woken(detail::pinned_fetch_and(*header_, operand));
-  }
-  return fetch_int64("fetch_and", [operand](std::int64_t seen) { return seen & operand; });
+inline absl::StatusOr<std::int64_t> Slot::fetch_and(T operand) const {
+  return fetch_int64(
+      "fetch_and", [operand](std::int64_t seen) { return seen & operand; },
+      [operand](detail::Header& header) { return detail::pinned_fetch_and(header, operand); });
 }
 
 template <Int64Compatible T>
-absl::StatusOr<std::int64_t> Slot::fetch_or(T operand) const {
-  if (is_writable_pinned_int64()) {
-    return woken(detail::pinned_fetch_or(*header_, operand));
-  }
-  return fetch_int64("fetch_or", [operand](std::int64_t seen) { return seen | operand; });
+inline absl::StatusOr<std::int64_t> Slot::fetch_or(T operand) const {
+  return fetch_int64(
+      "fetch_or", [operand](std::int64_t seen) { return seen | operand; },
+      [operand](detail::Header& header) { return detail::pinned_fetch_or(header, operand); });
 }
 
 template <Int64Compatible T>
-absl::StatusOr<std::int64_t> Slot::fetch_xor(T operand) const {
-  if (is_writable_pinned_int64()) {
-    return woken(detail::pinned_fetch_xor(*header_, operand));
-  }
-  return fetch_int64("fetch_xor", [operand](std::int64_t seen) { return seen ^ operand; });
+inline absl::StatusOr<std::int64_t> Slot::fetch_xor(T operand) const {
+  return fetch_int64(
+      "fetch_xor", [operand](std::int64_t seen) { return seen ^ operand; },
+      [operand](detail::Header& header) { return detail::pinned_fetch_xor(header, operand); });
 }
 
 template <Int64Compatible T>

@@ -33,6 +33,7 @@
 #ifndef ATOLL_DETAIL_HEADER_WORD_H_
 #define ATOLL_DETAIL_HEADER_WORD_H_
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
@@ -93,6 +94,8 @@ struct Word {
   // impossible.
   bool is(Tag tag) const { return (meta & kTagByteMask) == static_cast<std::uint64_t>(tag); }
   bool is_pinned() const { return is(Tag::kPinnedInt64) || is(Tag::kPinnedDouble); }
+  bool is_int64() const { return is(Tag::kInt64) || is(Tag::kPinnedInt64); }
+  bool is_double() const { return is(Tag::kDouble) || is(Tag::kPinnedDouble); }
   bool is_long() const { return tag() == Tag::kLongText || tag() == Tag::kLongBytes; }
 
   // Of longer text alone.
@@ -253,6 +256,32 @@ inline bool compare_exchange(Header& header, Word& expected, const Word& desired
 #endif
   return swapped;
 }
+
+// Between two looks of a loop that waits.
+inline void relax_processor() {
+#if defined(__x86_64__)
+  asm volatile("pause");
+#else
+  asm volatile("yield");
+#endif
+}
+
+// What a writer does whose swap came second: steps aside, longer each time, so that the other one can
+// go on for a while with the lines in its cache. (Dice, Hendler and Mirsky, "Lightweight contention
+// management for efficient compare-and-swap operations", Euro-Par 2013.)
+class Contention {
+ public:
+  void step_aside() {
+    for (int i = 0; i < spins_; ++i) {
+      relax_processor();
+    }
+    spins_ = std::min(2 * spins_, kSpinsMax);
+  }
+
+ private:
+  static constexpr int kSpinsMax = 128;
+  int spins_ = 16;
+};
 
 // Writes a header that nobody else can see yet. relaxed: publishing the segment orders it.
 inline void initialize(Header& header, const Word& word) {
