@@ -287,6 +287,7 @@ class ListFactory {
     if (!mapping.ok()) {
       return mapping.status();
     }
+    detail::prepare_to_write(*mapping, plan.total_bytes);
     build(mapping->data(), *shape, plan, values);
     state->shared_file = *std::move(file);
     state->mapping = *std::move(mapping);
@@ -385,6 +386,7 @@ class ListFactory {
     if (!mapping.ok()) {
       return mapping.status();
     }
+    detail::prepare_to_write(*mapping, plan.total_bytes);
     build(mapping->data(), *shape, plan, values);
     auto owned = std::make_unique<State>();
     State& state = *owned;
@@ -456,6 +458,11 @@ class ListFactory {
       return mapping.status();
     }
     state->mapping = *std::move(mapping);
+    if (!options.read_only) {
+      // Looking at the header first and registering there afterwards would be two faults, and the
+      // first would map as many neighbours as the list has.
+      detail::prepare_to_write(state->mapping, sizeof(SegmentHeader));
+    }
     return open_mapped(std::move(state), file, !options.read_only, options.claim_timeout);
   }
 

@@ -334,6 +334,12 @@ absl::StatusOr<Mapping> map(const File& file, std::size_t bytes, bool writable,
   return Mapping(static_cast<std::byte*>(data), bytes, true);
 }
 
+void prepare_to_write([[maybe_unused]] const Mapping& mapping, [[maybe_unused]] std::size_t bytes) {
+#if defined(MADV_POPULATE_WRITE)
+  madvise(mapping.data(), bytes, MADV_POPULATE_WRITE);
+#endif
+}
+
 absl::Status write_back(const Mapping& mapping, std::string_view label) {
   if (msync(mapping.data(), mapping.size(), MS_SYNC) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrFormat("%s: cannot write it back", label));

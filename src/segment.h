@@ -138,6 +138,9 @@ absl::StatusOr<File> duplicate(int fd, std::string_view label);
 absl::StatusOr<FileInfo> inspect(const File& file, std::string_view label);
 absl::StatusOr<Mapping> map(const File& file, std::size_t bytes, bool writable,
                             std::string_view label);
+// Maps the pages of the first `bytes` for writing, all at once: a hint, for who is about to write to
+// them. Linux 5.14; before, each page waits for its first use.
+void prepare_to_write(const Mapping& mapping, std::size_t bytes);
 // Writes a mapping back to its file.
 absl::Status write_back(const Mapping& mapping, std::string_view label);
 
