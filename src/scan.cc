@@ -8,29 +8,52 @@
 
 namespace libatoll {
 
+// Calls `found(index)` for each slot that holds `value`, until it returns false.
+template <typename Found>
+absl::Status List::find(const ValueView& value, Found found) const {
+  const auto* const number = std::get_if<std::int64_t>(&value.variant());
+  for (std::size_t i = 0; i < size(); ++i) {
+    bool equal;
+    const detail::Word seen = detail::read(*view().header(i));
+    if (number != nullptr && seen.is_int64()) {
+      // What long lists are made of, at the speed of memory.
+      equal = detail::from_bits<std::int64_t>(seen.payload) == *number;
+    } else {
+      const absl::StatusOr<bool> result = (*this)[i].equals(value);
+      if (!result.ok()) {
+        return result.status();
+      }
+      equal = *result;
+    }
+    if (equal && !found(i)) {
+      break;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::size_t> List::count(const ValueView& value) const {
   std::size_t found = 0;
-  for (const Slot slot : *this) {
-    const absl::StatusOr<bool> equal = slot.equals(value);
-    if (!equal.ok()) {
-      return equal.status();
-    }
-    found += *equal ? 1 : 0;
+  absl::Status status = find(value, [&found](std::size_t) {
+    ++found;
+    return true;
+  });
+  if (!status.ok()) {
+    return status;
   }
   return found;
 }
 
 absl::StatusOr<std::optional<std::size_t>> List::index(const ValueView& value) const {
-  for (const Slot slot : *this) {
-    const absl::StatusOr<bool> equal = slot.equals(value);
-    if (!equal.ok()) {
-      return equal.status();
-    }
-    if (*equal) {
-      return slot.index();
-    }
+  std::optional<std::size_t> first;
+  absl::Status status = find(value, [&first](std::size_t index) {
+    first = index;
+    return false;
+  });
+  if (!status.ok()) {
+    return status;
   }
-  return std::nullopt;
+  return first;
 }
 
 absl::StatusOr<std::string> List::format() const {

@@ -602,6 +602,21 @@ absl::StatusOr<StampedValue> Slot::load_stamped() const {
   return StampedValue{*std::move(value), Stamp(seen)};
 }
 
+absl::Status Slot::collect(Value& value, Stamp& stamp) const {
+  Word seen = detail::read(*header_);
+  if (seen.is_int64()) {  // without the detour of a StatusOr: long lists consist of these
+    value = detail::from_bits<std::int64_t>(seen.payload);
+  } else {
+    absl::StatusOr<Value> loaded = load_value(*view_, header_, seen);
+    if (!loaded.ok()) {
+      return loaded.status();
+    }
+    value = *std::move(loaded);
+  }
+  stamp = Stamp(seen);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> Slot::compare_exchange(Stamp& expected, const ValueView& desired) const {
   if (absl::Status status = check_writable(); !status.ok()) {
     return status;

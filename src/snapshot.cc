@@ -47,43 +47,36 @@ absl::Status never_quiet(const View& view, std::size_t passes, absl::Duration ti
 
 absl::StatusOr<std::vector<Value>> List::snapshot(absl::Duration timeout) const {
   const detail::Deadline deadline(timeout);
-  std::vector<StampedValue> collected;
-  collected.reserve(size());
+  std::vector<Value> values(size());
+  std::vector<Stamp> stamps;
+  stamps.reserve(size());
   for (const Slot slot : *this) {
-    absl::StatusOr<StampedValue> stamped = slot.load_stamped();
-    if (!stamped.ok()) {
-      return stamped.status();
+    const std::size_t i = stamps.size();
+    stamps.push_back(slot.stamp());
+    if (absl::Status status = slot.collect(values[i], stamps[i]); !status.ok()) {
+      return status;
     }
-    collected.push_back(*std::move(stamped));
   }
   // A pass that finds every header as it was collected proves that all of them were so when it began:
   // a stamp never comes twice, so none changed between its collection and its second look.
   for (std::size_t passes = 1;; ++passes) {
     bool quiet = true;
-    for (std::size_t i = 0; i < collected.size(); ++i) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
       const Slot slot = (*this)[i];
-      if (slot.stamp() != collected[i].stamp) {
+      if (slot.stamp() != stamps[i]) [[unlikely]] {
         quiet = false;
-        absl::StatusOr<StampedValue> stamped = slot.load_stamped();
-        if (!stamped.ok()) {
-          return stamped.status();
+        if (absl::Status status = slot.collect(values[i], stamps[i]); !status.ok()) {
+          return status;
         }
-        collected[i] = *std::move(stamped);
       }
     }
     if (quiet) {
-      break;
+      return values;
     }
     if (deadline.is_over()) {
       return never_quiet(view(), passes, timeout);
     }
   }
-  std::vector<Value> values;
-  values.reserve(collected.size());
-  for (StampedValue& stamped : collected) {
-    values.push_back(std::move(stamped.value));
-  }
-  return values;
 }
 
 template <typename T>

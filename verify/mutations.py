@@ -148,7 +148,7 @@ MUTATIONS = [
         ("src/slot.cc", "    if (Stamp(seen) != expected) {\n", "    if (seen.payload != expected.word_.payload || seen.tag() != expected.word_.tag()) {\n")],
         ["stamp_test"]),
     Mutation("single-collect", "a snapshot does not look a second time", [
-        ("src/snapshot.cc", "      if (slot.stamp() != collected[i].stamp) {\n", "      if (false) {\n")],
+        ("src/snapshot.cc", "      if (slot.stamp() != stamps[i]) [[unlikely]] {\n", "      if (false) {\n")],
         ["snapshot_process_test"]),
     Mutation("single-collect-numbers", "a snapshot of numbers does not look a second time", [
         ("src/snapshot.cc", "    if (quiet && versions == versions_before) {\n", "    {\n")],

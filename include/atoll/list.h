@@ -267,6 +267,8 @@ class List {
   explicit List(std::unique_ptr<State> state);
 
   const detail::View& view() const { return *view_; }
+  template <typename Found>
+  absl::Status find(const ValueView& value, Found found) const;
   absl::Status check_range(std::size_t first, std::size_t count) const;
   template <typename T>
   absl::StatusOr<std::vector<T>> snapshot_numbers(absl::Duration timeout) const;

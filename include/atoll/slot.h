@@ -203,6 +203,8 @@ class Slot {
   absl::Status check_writable() const;
   // Whether a value of that type of number may be stored here.
   absl::Status check_storable(Type type) const;
+  // `load_stamped`, into places that are there already.
+  absl::Status collect(Value& value, Stamp& stamp) const;
   // As `List::count` compares: doubles by ==.
   absl::StatusOr<bool> equals(const ValueView& value) const;
   absl::StatusOr<std::string> load_text(Type type) const;
