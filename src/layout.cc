@@ -11,8 +11,6 @@
 namespace libatoll::detail {
 namespace {
 
-std::uint64_t round_up(std::uint64_t value, std::uint64_t to) { return (value + to - 1) / to * to; }
-
 // FNV-1a over the numbers that two builds must share to read each other's segments.
 constexpr std::uint64_t layout_fingerprint() {
   const std::array<std::uint64_t, 13> numbers = {sizeof(SegmentHeader),
@@ -45,10 +43,6 @@ std::uint64_t round_capacity(std::uint64_t bytes) { return bytes <= 8 ? 8 : roun
 
 std::uint64_t buffer_alignment(Layout layout) {
   return layout == Layout::kPadded ? kCacheLine : alignof(BufferControl);
-}
-
-std::uint64_t buffer_stride(std::uint64_t capacity, std::uint64_t alignment) {
-  return round_up(capacity + sizeof(BufferControl), alignment);
 }
 
 void plan(const Shape& shape, SegmentHeader& header) {
@@ -194,34 +188,6 @@ absl::Status open_view(std::byte* base, std::size_t available, std::string_view 
   view.wait_words = base + header.wait_words_offset;
   view.wait_word_stride = header.wait_word_stride;
   return absl::OkStatus();
-}
-
-bool find_buffers(const View& view, std::size_t index, SlotBuffers& buffers) {
-  if (view.descriptors == nullptr) {
-    buffers = {.capacity = kInlineTextMax};
-    return true;
-  }
-  Descriptor descriptor;
-  std::memcpy(&descriptor, view.descriptors + index * view.descriptor_stride, sizeof(descriptor));
-  if (descriptor.buffers_offset == 0) {
-    buffers = {.capacity = descriptor.capacity};
-    return descriptor.capacity <= kInlineTextMax;
-  }
-  const std::uint64_t capacity = descriptor.capacity;
-  const std::uint64_t offset = descriptor.buffers_offset;
-  if (capacity <= kInlineTextMax || capacity > kCapacityMax || capacity % 8 != 0 ||
-      offset % 8 != 0 || offset < view.buffers_offset || offset > view.bytes) {
-    return false;
-  }
-  const std::uint64_t stride = buffer_stride(capacity, view.buffer_alignment);
-  if (stride * view.buffers_per_slot > view.bytes - offset) {
-    return false;
-  }
-  buffers = {.first = view.base + offset,
-             .capacity = capacity,
-             .stride = stride,
-             .count = view.buffers_per_slot};
-  return true;
 }
 
 }  // namespace libatoll::detail

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -85,10 +86,16 @@ struct Shape {
   std::uint64_t buffers_bytes = 0;
 };
 
+// `to` is a power of two.
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t to) {
+  return (value + to - 1) & ~(to - 1);
+}
 // 8 * max(1, ceil(bytes / 8)).
 std::uint64_t round_capacity(std::uint64_t bytes);
 // The bytes that one buffer of that capacity takes, its BufferControl included.
-std::uint64_t buffer_stride(std::uint64_t capacity, std::uint64_t alignment);
+inline std::uint64_t buffer_stride(std::uint64_t capacity, std::uint64_t alignment) {
+  return round_up(capacity + sizeof(BufferControl), alignment);
+}
 std::uint64_t buffer_alignment(Layout layout);
 
 // The header of a segment of that shape, its mutable line zero.
@@ -110,8 +117,34 @@ struct SlotBuffers {
     return *reinterpret_cast<BufferControl*>(text(index) + capacity);
   }
 };
-// False if the descriptor is impossible.
-bool find_buffers(const View& view, std::size_t index, SlotBuffers& buffers);
+// False if the descriptor is impossible. Inline: every load and store of longer text begins here.
+inline bool find_buffers(const View& view, std::size_t index, SlotBuffers& buffers) {
+  if (view.descriptors == nullptr) {
+    buffers = {.capacity = kInlineTextMax};
+    return true;
+  }
+  Descriptor descriptor;
+  std::memcpy(&descriptor, view.descriptors + index * view.descriptor_stride, sizeof(descriptor));
+  if (descriptor.buffers_offset == 0) {
+    buffers = {.capacity = descriptor.capacity};
+    return descriptor.capacity <= kInlineTextMax;
+  }
+  const std::uint64_t capacity = descriptor.capacity;
+  const std::uint64_t offset = descriptor.buffers_offset;
+  if (capacity <= kInlineTextMax || capacity > kCapacityMax || capacity % 8 != 0 ||
+      offset % 8 != 0 || offset < view.buffers_offset || offset > view.bytes) {
+    return false;
+  }
+  const std::uint64_t stride = buffer_stride(capacity, view.buffer_alignment);
+  if (stride * view.buffers_per_slot > view.bytes - offset) {
+    return false;
+  }
+  buffers = {.first = view.base + offset,
+             .capacity = capacity,
+             .stride = stride,
+             .count = view.buffers_per_slot};
+  return true;
+}
 
 }  // namespace libatoll::detail
 

@@ -173,7 +173,7 @@ struct Encoded {
   bool is_long() const { return tag == Tag::kLongText || tag == Tag::kLongBytes; }
 };
 
-Encoded encode(const ValueView& value) {
+inline Encoded encode(const ValueView& value) {
   switch (value.type()) {
     case Type::kNone:
       break;
@@ -312,10 +312,9 @@ class Write {
   Write(const View& view, Header* header, const ValueView& desired)
       : view_(view), header_(header), encoded_(encode(desired)) {}
 
-  // Nothing has happened yet: the value fits, and the slot is a versioned one. What it holds does not
-  // matter: a store mends it.
-  absl::Status check() {
-    const Word seen = detail::read(*header_);
+  // Nothing has happened yet: the value fits, and the slot, whose header was just `seen`, is a versioned
+  // one. What it holds does not matter: a store mends it.
+  absl::Status check(const Word& seen) {
     Type type;
     if (!type_of_tag(seen.tag(), type) || is_pinned_tag(seen.tag())) {
       return impossible(view_, header_, seen);
@@ -344,6 +343,25 @@ class Write {
     }
     encoded_.payload = staged_.payload();
     return absl::OkStatus();
+  }
+
+  // Makes the value current, whatever the header is by now; `seen` is what it was before.
+  void swap(Word seen) {
+    if (staged_.is_staged()) {
+      seen = staged_.seen();
+    }
+    if (try_swap(seen)) [[likely]] {
+      return;
+    }
+    while (!try_swap(seen)) {
+    }
+    // Somebody else writes here as fast as we do, and each of us waits for the lines that the other
+    // one has. With nothing held, we leave him a turn; only one of us does, who else would take it?
+    // Writers that take turns write odd and even versions.
+    if (encoded_.is_long() && written_.version() % 2 != 0) {
+      staged_.release();
+      detail::leave_turn(encoded_.text.size());
+    }
   }
 
   // Makes the value current where the header is `seen`; otherwise tells there what it is.
@@ -499,23 +517,22 @@ absl::StatusOr<std::size_t> Slot::load_into(std::span<char> out) const {
 }
 
 absl::Status Slot::store(const ValueView& desired) const {
-  if (absl::Status status = check_writable(); !status.ok()) {
-    return status;
+  if (!view_->writable) [[unlikely]] {
+    return check_writable();
   }
-  if (const Tag tag = detail::peek_tag(*header_); is_pinned_tag(tag)) {
-    return with_pinned(*view_, header_, tag, desired,
+  Word seen = detail::read(*header_);
+  if (seen.is_pinned()) {
+    return with_pinned(*view_, header_, seen.tag(), desired,
                        [this](auto value) { woken(detail::pinned_exchange(*header_, value)); });
   }
   Write write(*view_, header_, desired);
-  if (absl::Status status = write.check(); !status.ok()) {
+  if (absl::Status status = write.check(seen); !status.ok()) {
     return status;
   }
   if (absl::Status status = write.stage(); !status.ok()) {
     return status;
   }
-  Word seen = detail::read(*header_);
-  while (!write.try_swap(seen)) {
-  }
+  write.swap(seen);
   return absl::OkStatus();
 }
 
@@ -533,15 +550,15 @@ absl::StatusOr<Value> Slot::exchange(const ValueView& desired) const {
     }
     return previous;
   }
+  Word seen = detail::read(*header_);
   Write write(*view_, header_, desired);
-  if (absl::Status status = write.check(); !status.ok()) {
+  if (absl::Status status = write.check(seen); !status.ok()) {
     return status;
   }
   if (absl::Status status = write.stage(); !status.ok()) {
     return status;
   }
   for (;;) {
-    Word seen;
     absl::StatusOr<Value> previous = load_value(*view_, header_, seen);
     if (!previous.ok() || write.try_swap(seen)) {
       return previous;
@@ -568,7 +585,7 @@ absl::StatusOr<bool> Slot::compare_exchange(const ValueView& expected,
     return swapped;
   }
   Write write(*view_, header_, desired);
-  if (absl::Status status = write.check(); !status.ok()) {
+  if (absl::Status status = write.check(detail::read(*header_)); !status.ok()) {
     return status;
   }
   const Encoded wanted = encode(expected);
@@ -634,7 +651,7 @@ absl::StatusOr<bool> Slot::compare_exchange(Stamp& expected, const ValueView& de
     return swapped;
   }
   Write write(*view_, header_, desired);
-  if (absl::Status status = write.check(); !status.ok()) {
+  if (absl::Status status = write.check(detail::read(*header_)); !status.ok()) {
     return status;
   }
   for (;;) {

@@ -44,14 +44,6 @@ class Backoff {
   static constexpr int kSpins = 100;
   static constexpr absl::Duration kPauseMax = absl::Milliseconds(1);
 
-  static void relax_processor() {
-#if defined(__x86_64__)
-    asm volatile("pause");
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-  }
-
   absl::Duration timeout_;
   std::optional<Deadline> deadline_;
   absl::Duration pause_ = absl::Microseconds(1);
@@ -60,44 +52,18 @@ class Backoff {
 
 }  // namespace
 
-StageResult StagedText::stage(const Header& header, const SlotBuffers& buffers,
-                              std::string_view text, const Participant& self,
-                              absl::Duration timeout) {
-  if (self.number() == kNoOwner) {
-    return StageResult::kUnregistered;
-  }
-  std::uint32_t index = 0;
-  Backoff backoff(timeout);
-  while (!try_claim_one(header, buffers, self, backoff.suspects_death(), index)) {
-    if (!backoff.wait()) {
-      return StageResult::kDeadline;
-    }
-  }
-  begin_overwrite(*control_);
-#if defined(ATOLL_TEST_SEAMS)
-  const std::size_t half = text.size() / 16 * 8;
-  copy_to_shared(buffers.text(index), text.substr(0, half));
-  pass(Seam::kOverwriting);
-  copy_to_shared(buffers.text(index) + half, text.substr(half));
-#else
-  copy_to_shared(buffers.text(index), text);
-#endif
-  payload_ = long_payload(text.size(), index);
-  pass(Seam::kCopied);
-  return StageResult::kStaged;
-}
-
 // Tries each buffer once, the one after the current one first.
-bool StagedText::try_claim_one(const Header& header, const SlotBuffers& buffers,
-                               const Participant& self, bool ask_for_the_dead,
-                               std::uint32_t& index) {
-  Word seen = read(header);
-  // Versions rise by one a write, so they take the buffers in rotation, and whoever reads the same
-  // header begins at the same place only until one of them has the buffer.
-  const auto first = static_cast<std::uint32_t>((seen.version() + 1) % buffers.count);
+inline bool StagedText::try_claim_one(const Header& header, const SlotBuffers& buffers,
+                                      const Participant& self, bool ask_for_the_dead,
+                                      std::uint32_t& index) {
+  seen_ = read(header);
+  // In rotation, so that a buffer is left alone as long as possible once it is no longer current. The
+  // version goes on where other values came between.
+  index = seen_.is_long() ? seen_.buffer()
+                          : static_cast<std::uint32_t>(seen_.version() % buffers.count);
   for (std::uint32_t i = 0; i < buffers.count; ++i) {
-    index = (first + i) % buffers.count;
-    if (seen.names_buffer(index)) {
+    index = index + 1 < buffers.count ? index + 1 : 0;
+    if (seen_.names_buffer(index)) {
       continue;
     }
     BufferControl& control = buffers.control(index);
@@ -113,8 +79,8 @@ bool StagedText::try_claim_one(const Header& header, const SlotBuffers& buffers,
     }
     pass(Seam::kClaimed);
     // The second look: whoever had the buffer before us may have made it current.
-    seen = read(header);
-    if (!seen.names_buffer(index)) {
+    seen_ = read(header);
+    if (!seen_.names_buffer(index)) {
       control_ = &control;
       return true;
     }
@@ -123,11 +89,55 @@ bool StagedText::try_claim_one(const Header& header, const SlotBuffers& buffers,
   return false;
 }
 
-void StagedText::release() {
-  if (control_ != nullptr) {
-    pass(Seam::kPublished);
-    release_claim(*control_);
-    control_ = nullptr;
+StageResult StagedText::stage(const Header& header, const SlotBuffers& buffers,
+                              std::string_view text, const Participant& self,
+                              absl::Duration timeout) {
+  if (self.number() == kNoOwner) {
+    return StageResult::kUnregistered;
+  }
+  std::uint32_t index = 0;
+  if (!try_claim_one(header, buffers, self, false, index) &&
+      !wait_for_one(header, buffers, self, timeout, index)) {
+    return StageResult::kDeadline;
+  }
+  begin_overwrite(*control_);
+#if defined(ATOLL_TEST_SEAMS)
+  const std::size_t half = text.size() / 16 * 8;
+  copy_to_shared(buffers.text(index), text.substr(0, half));
+  pass(Seam::kOverwriting);
+  copy_to_shared(buffers.text(index) + half, text.substr(half));
+#else
+  copy_to_shared(buffers.text(index), text);
+#endif
+  payload_ = long_payload(text.size(), index);
+  pass(Seam::kCopied);
+  return StageResult::kStaged;
+}
+
+// The rare case: other writers have every buffer that is not current.
+bool StagedText::wait_for_one(const Header& header, const SlotBuffers& buffers,
+                              const Participant& self, absl::Duration timeout,
+                              std::uint32_t& index) {
+  Backoff backoff(timeout);
+  do {
+    if (!backoff.wait()) {
+      return false;
+    }
+  } while (!try_claim_one(header, buffers, self, backoff.suspects_death(), index));
+  return true;
+}
+
+void leave_turn(std::size_t size) {
+  constexpr absl::Duration kShort = absl::Microseconds(20);
+  const absl::Duration turn =
+      std::min(absl::Nanoseconds(500) + absl::Nanoseconds(static_cast<std::int64_t>(size)) * 0.7,
+               absl::Milliseconds(1));
+  if (turn > kShort) {
+    absl::SleepFor(turn);
+    return;
+  }
+  for (const Deadline end(turn); !end.is_over();) {
+    relax_processor();
   }
 }
 

@@ -54,17 +54,34 @@ class StagedText {
                     const Participant& self, absl::Duration timeout);
 
   bool is_staged() const { return control_ != nullptr; }
+  // What the header was at the second look.
+  const Word& seen() const { return seen_; }
   // The payload that makes the text current.
   std::uint64_t payload() const { return payload_; }
-  void release();
+  void release() {
+    if (control_ != nullptr) {
+      pass(Seam::kPublished);
+      release_claim(*control_);
+      control_ = nullptr;
+    }
+  }
 
  private:
   bool try_claim_one(const Header& header, const SlotBuffers& buffers, const Participant& self,
                      bool ask_for_the_dead, std::uint32_t& index);
 
+  bool wait_for_one(const Header& header, const SlotBuffers& buffers, const Participant& self,
+                    absl::Duration timeout, std::uint32_t& index);
+
   BufferControl* control_ = nullptr;
+  Word seen_;
   std::uint64_t payload_ = 0;
 };
+
+// After a store of `size` bytes that met another writer, with nothing held: leaves him a turn, which
+// is worth some dozens of stores. Lines move between caches once a turn then, instead of once a store,
+// which is what writers that queue at a mutex gain from its unfairness.
+void leave_turn(std::size_t size);
 
 // Whether a header that names long text can be believed: one that a write could have left.
 inline bool is_possible(const Word& seen, const SlotBuffers& buffers) {

@@ -45,23 +45,24 @@ MUTATIONS = [
         ["header_word_test", "torn_text_process_test"]),
     # ---- Text: the writer ----
     Mutation("no-second-look", "a writer does not read the header again after claiming", [
-        (BUFFERS, "    if (!seen.names_buffer(index)) {\n      control_ = &control;",
+        (BUFFERS, "    if (!seen_.names_buffer(index)) {\n      control_ = &control;",
          "    if (true) {\n      control_ = &control;")],
         [FORGED, KILLED, TORN]),
     Mutation("no-second-look-in-histories", "the same, and histories have to show it", [
-        (BUFFERS, "    if (!seen.names_buffer(index)) {\n      control_ = &control;",
+        (BUFFERS, "    if (!seen_.names_buffer(index)) {\n      control_ = &control;",
          "    if (true) {\n      control_ = &control;")],
         ["linearizability_process_test"]),
     Mutation("copy-after-publish", "the text is copied after the header is swapped", [
         (BUFFERS, "  begin_overwrite(*control_);\n", "  begin_overwrite(*control_);\n  late_ = text;\n  late_to_ = buffers.text(index);\n  payload_ = long_payload(text.size(), index);\n  return StageResult::kStaged;\n"),
-        (BUFFERS, "    release_claim(*control_);\n", "    copy_to_shared(late_to_, late_);\n    release_claim(*control_);\n"),
+        ("src/text_buffers.h", "      release_claim(*control_);\n", "      copy_to_shared(late_to_, late_);\n      release_claim(*control_);\n"),
+        ("src/text_buffers.h", "#include \"seam.h\"\n", "#include \"seam.h\"\n#include \"shared_copy.h\"\n"),
         ("src/text_buffers.h", "  BufferControl* control_ = nullptr;\n", "  BufferControl* control_ = nullptr;\n  std::string_view late_;\n  std::byte* late_to_ = nullptr;\n")],
         [TORN, KILLED]),
     Mutation("release-before-publish", "the claim is let go before the header is swapped", [
         (BUFFERS, "  payload_ = long_payload(text.size(), index);\n", "  release_claim(*control_);\n  payload_ = long_payload(text.size(), index);\n")],
         [TORN, KILLED]),
     Mutation("never-release", "a writer does not let its buffer go", [
-        (BUFFERS, "    release_claim(*control_);\n", "")],
+        ("src/text_buffers.h", "      release_claim(*control_);\n", "")],
         [FORGED, "slot_test"]),
     Mutation("no-claim", "a writer takes a buffer that another one has", [
         (BUFFERS, "    if (from != kNoOwner) {\n", "    if (false) {\n"),],
@@ -97,10 +98,10 @@ MUTATIONS = [
          "return seen.long_length() <= buffers.capacity || seen.buffer() < buffers.count;")],
         ["layout_test"]),
     Mutation("descriptor-past-the-end", "buffers past the end of the segment are believed", [
-        ("src/layout.cc", "  if (stride * view.buffers_per_slot > view.bytes - offset) {", "  if (false) {")],
+        ("src/layout.h", "  if (stride * view.buffers_per_slot > view.bytes - offset) {", "  if (false) {")],
         ["forged_states_test"]),
     Mutation("unaligned-descriptor", "buffers that are not aligned are believed", [
-        ("src/layout.cc", "offset % 8 != 0 || ", "")],
+        ("src/layout.h", "offset % 8 != 0 || ", "")],
         ["forged_states_test"]),
     Mutation("no-unstage", "a write that fails keeps its claim", [
         ("src/text_buffers.h", "~StagedText() { release(); }", "~StagedText() {}")],
