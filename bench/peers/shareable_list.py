@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""CPython's lists that processes share, on the increments that the other peers do too.
+
+    shareable_list.py [--rounds N] [--increments N]
+
+Ten processes add one to each of five places in turn: in a multiprocessing.shared_memory.ShareableList
+without a lock (which loses increments), with a multiprocessing.Lock, and in a Manager().list() with a
+lock. Writes a line of JSON for each sample, as the other works do.
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from multiprocessing.shared_memory import ShareableList
+
+PROCESSES = 10
+SLOTS = 5
+
+
+class NoLock:
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+
+def add(shared, lock, increments, start, spans, me):
+    start.wait()
+    begin = time.monotonic_ns()
+    for i in range(increments):
+        with lock:
+            shared[i % SLOTS] += 1
+    spans[2 * me], spans[2 * me + 1] = begin, time.monotonic_ns()
+
+
+def sample(shared, lock, increments):
+    """Nanoseconds per increment, and how many increments were lost."""
+    start = multiprocessing.Barrier(PROCESSES)
+    spans = multiprocessing.Array("q", 2 * PROCESSES, lock=False)
+    before = sum(shared)
+    processes = [
+        multiprocessing.Process(target=add, args=(shared, lock, increments, start, spans, me))
+        for me in range(PROCESSES)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        if process.exitcode != 0:
+            sys.exit("a process failed")
+    elapsed = max(spans[1::2]) - min(spans[0::2])
+    return elapsed / (PROCESSES * increments), PROCESSES * increments - (sum(shared) - before)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--increments", type=int, default=500, help="a process")
+    arguments = parser.parse_args()
+    multiprocessing.set_start_method("fork")
+    lock = multiprocessing.Lock()
+    shareable = ShareableList([0] * SLOTS)
+    try:
+        with multiprocessing.Manager() as manager:
+            managed = manager.list([0] * SLOTS)
+            contestants = {
+                "ShareableList, no lock": (shareable, NoLock()),
+                "ShareableList, Lock": (shareable, lock),
+                "Manager().list, Lock": (managed, lock),
+            }
+            for round_number in range(arguments.rounds):
+                for name, (shared, guard) in contestants.items():
+                    ns, lost = sample(shared, guard, arguments.increments)
+                    if lost and not isinstance(guard, NoLock):
+                        sys.exit(f"{name} lost {lost} increments")
+                    print(json.dumps({
+                        "work": "increments", "processes": PROCESSES, "size": 0, "contestant": name,
+                        "round": round_number, "ns": ns,
+                        "operations": PROCESSES * arguments.increments, "attempts": 1,
+                        "disturbed": False, "lost": lost,
+                    }), flush=True)
+    finally:
+        shareable.shm.close()
+        shareable.shm.unlink()
+
+
+if __name__ == "__main__":
+    main()
