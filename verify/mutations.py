@@ -94,8 +94,8 @@ MUTATIONS = [
         (HEADER, "  std::atomic_thread_fence(std::memory_order_acquire);\n", "")],
         [TORN], X86),
     Mutation("unbounded-length", "a length or buffer number is believed unseen", [
-        ("src/text_buffers.h", "return seen.long_length() <= buffers.capacity && seen.buffer() < buffers.count;",
-         "return seen.long_length() <= buffers.capacity || seen.buffer() < buffers.count;")],
+        ("src/text_buffers.h", "seen.long_length() <= buffers.capacity && seen.buffer() < buffers.count;",
+         "(seen.long_length() <= buffers.capacity || seen.buffer() < buffers.count);")],
         ["layout_test"]),
     Mutation("descriptor-past-the-end", "buffers past the end of the segment are believed", [
         ("src/layout.h", "  if (stride * view.buffers_per_slot > view.bytes - offset) {", "  if (false) {")],
