@@ -131,7 +131,7 @@ void leave_turn(std::size_t size) {
   constexpr absl::Duration kShort = absl::Microseconds(20);
   const absl::Duration turn =
       std::min(absl::Nanoseconds(500) + absl::Nanoseconds(static_cast<std::int64_t>(size)) * 0.7,
-               absl::Milliseconds(1));
+               absl::Microseconds(100));
   if (turn > kShort) {
     absl::SleepFor(turn);
     return;
