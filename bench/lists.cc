@@ -221,12 +221,10 @@ std::vector<Work> list_works(const Extent& extent) {
                      .set_up = [length] { return creating(length); },
                      .operations = std::max<std::uint64_t>(1, 10'000 / length)});
   }
-  works.push_back({.name = "scan, padded",
-                   .set_up = [] { return scanning(atoll::Layout::kPadded); },
-                   .operations = 2});
-  works.push_back({.name = "scan, dense",
-                   .set_up = [] { return scanning(atoll::Layout::kDense); },
-                   .operations = 2});
+  works.push_back(
+      {.name = "scan, padded", .set_up = [] { return scanning(atoll::Layout::kPadded); }});
+  works.push_back(
+      {.name = "scan, dense", .set_up = [] { return scanning(atoll::Layout::kDense); }});
   works.push_back({.name = "snapshot", .set_up = taking_snapshots});
   works.push_back(
       {.name = "ping-pong", .processes = 2, .set_up = playing_ping_pong, .operations = 500});
