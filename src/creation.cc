@@ -27,6 +27,7 @@ using detail::File;
 using detail::FileInfo;
 using detail::Header;
 using detail::label_of;
+using detail::magic_of;
 using detail::Mapping;
 using detail::NewFile;
 using detail::Place;
@@ -200,8 +201,7 @@ void build(std::byte* base, const Shape& shape, const SegmentHeader& plan,
   std::memcpy(base + after_magic, reinterpret_cast<const std::byte*>(&plan) + after_magic,
               offsetof(SegmentHeader, mutable_line) - after_magic);
   // [edge:whole] release: who finds the magic finds all of the list.
-  std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(base))
-      .store(plan.magic, std::memory_order_release);
+  magic_of(base).store(plan.magic, std::memory_order_release);
 }
 
 }  // namespace
@@ -328,7 +328,9 @@ class ListFactory {
       return absl::ResourceExhaustedError(absl::StrFormat(
           "%s needs %d bytes, the memory given has %d", label, plan.total_bytes, memory.size()));
     }
-    std::memset(memory.data(), 0, plan.total_bytes);
+    // relaxed: whoever still finds an old magic finds an old list that is going, magic or not.
+    magic_of(memory.data()).store(0, std::memory_order_relaxed);
+    std::memset(memory.data() + sizeof(plan.magic), 0, plan.total_bytes - sizeof(plan.magic));
     build(memory.data(), *shape, plan, values);
     state->mapping = Mapping(memory.data(), memory.size(), false);
     return open_mapped(std::move(state), File(), true, options.claim_timeout);

@@ -105,16 +105,14 @@ absl::Status open_view(std::byte* base, std::size_t available, std::string_view 
   }
   // [edge:whole] acquire: in the caller's memory, where a list has no name to appear under, the
   // magic is written last.
-  const std::uint64_t magic =
-      std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(base))
-          .load(std::memory_order_acquire);
-  // A private copy first: what is checked below cannot change any more.
-  SegmentHeader header;
-  std::memcpy(static_cast<void*>(&header), base, offsetof(SegmentHeader, mutable_line));
+  const std::uint64_t magic = magic_of(base).load(std::memory_order_acquire);
   if (magic != kMagic) {
     return absl::DataLossError(absl::StrFormat("%s is not a list: magic is %#018x, expected %#018x",
                                                label, magic, kMagic));
   }
+  // A private copy first: what is checked below cannot change any more.
+  SegmentHeader header;
+  std::memcpy(static_cast<void*>(&header), base, offsetof(SegmentHeader, mutable_line));
   if (header.layout_version != kLayoutVersion) {
     return other_layout("layout_version", header.layout_version, kLayoutVersion);
   }

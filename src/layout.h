@@ -26,6 +26,12 @@ namespace libatoll::detail {
 
 inline constexpr std::uint64_t kMagic = 0x0a1a'0d74'736c'7461;  // "atlst", CR, ^Z, LF
 inline constexpr std::uint32_t kLayoutVersion = 1;
+
+// A segment's magic number, on which who creates it and who attaches to it meet ([edge:whole]).
+inline std::atomic_ref<std::uint64_t> magic_of(std::byte* base) {
+  return std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(base));
+}
+
 inline constexpr std::size_t kCacheLine = 64;
 inline constexpr std::uint32_t kBuffersMin = 2;
 inline constexpr std::uint32_t kBuffersMax = 8;
