@@ -429,8 +429,7 @@ TEST(Linearizability, SaysWhatIsWrongInTheShortestBeginning) {
                                        pending(101, 3, fetch_add(1)),
                                    });
   EXPECT_NE(said.find("process 1  [0, 5]  slot 0: store(1)"), said.npos) << said;
-  EXPECT_NE(said.find("[6, 7]  slot 0: load() -> 0   <- the last"), said.npos)
-      << said;
+  EXPECT_NE(said.find("[6, 7]  slot 0: load() -> 0   <- the last"), said.npos) << said;
   EXPECT_NE(said.find("fetch_add(1) has not returned"), said.npos) << said;
   EXPECT_EQ(said.find("later"), said.npos) << said;
 }

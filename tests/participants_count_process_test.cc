@@ -97,7 +97,8 @@ TEST_P(ParticipantsCount, TheStoppedCount) {
   EXPECT_EQ(list_.participants(), 1U);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ParticipantsCount, ::testing::Values(Place::kNamed, Place::kAnonymous),
+INSTANTIATE_TEST_SUITE_P(All, ParticipantsCount,
+                         ::testing::Values(Place::kNamed, Place::kAnonymous),
                          [](const auto& param) {
                            return std::string(param.param == Place::kNamed ? "Named" : "Anonymous");
                          });

@@ -159,7 +159,8 @@ void write_pairs(Board& board, std::uint64_t pause_max, Write write) {
     ++number;
     write(number);
     // Time for a reader's quiet pass, a little more or less of it each time.
-    for (std::uint64_t i = process::mix(static_cast<std::uint64_t>(number)) % pause_max; i > 0; --i) {
+    for (std::uint64_t i = process::mix(static_cast<std::uint64_t>(number)) % pause_max; i > 0;
+         --i) {
       asm volatile("");
     }
     if (number % 1024 == 0) {
@@ -180,8 +181,8 @@ class Snapshot : public ::testing::TestWithParam<Variant> {
 
 TEST_P(Snapshot, NeverBreaksTheInvariant) {
   constexpr std::uint64_t kPauseMax = 1000;
-  const List list = must(
-      List::create_anonymous(libatoll::fill(2 * kWriters, number(0)), {.layout = layout()}));
+  const List list =
+      must(List::create_anonymous(libatoll::fill(2 * kWriters, number(0)), {.layout = layout()}));
   const Shared<Board> board;
   constexpr int kProcesses = static_cast<int>(kWriters) + kReaders;
   board->readers_left = kReaders;
@@ -244,13 +245,13 @@ TEST_P(Snapshot, NeverBreaksTheInvariant) {
   EXPECT_GT(board->broken_single, 0) << "a single look never broke it: this test shows nothing";
   EXPECT_GE(board->in_between, 2 * kReaders * kInBetweenMin);
   EXPECT_GE(board->different, 2 * kReaders * kDifferentMin);
-  ATOLL_SUMMARY("%s, %s: %lld snapshots (%lld unlike the one before, %lld in the middle of a pair) "
-                "and %lld pairs written: 0 broken; of %lld single looks, %lld broken",
-                kind() == Kind::kPinned ? "pinned" : "versioned", process::layout_name(layout()),
-                static_cast<long long>(board->snapshots), static_cast<long long>(board->different),
-                static_cast<long long>(board->in_between), static_cast<long long>(board->writes),
-                static_cast<long long>(board->singles),
-                static_cast<long long>(board->broken_single));
+  ATOLL_SUMMARY(
+      "%s, %s: %lld snapshots (%lld unlike the one before, %lld in the middle of a pair) "
+      "and %lld pairs written: 0 broken; of %lld single looks, %lld broken",
+      kind() == Kind::kPinned ? "pinned" : "versioned", process::layout_name(layout()),
+      static_cast<long long>(board->snapshots), static_cast<long long>(board->different),
+      static_cast<long long>(board->in_between), static_cast<long long>(board->writes),
+      static_cast<long long>(board->singles), static_cast<long long>(board->broken_single));
 }
 
 // All types at once, and longer text, whose readers give way to writers in the middle of a copy.
@@ -326,11 +327,12 @@ TEST_P(Snapshot, OfTextNeverBreaksTheInvariant) {
   EXPECT_GE(board->snapshots, kReaders * kEach);
   EXPECT_GE(board->in_between, kReaders * kMet);
   EXPECT_GE(board->different, kReaders * kMet);
-  ATOLL_SUMMARY("%s, %s: %lld snapshots of numbers, text and bytes (%lld unlike the one before, "
-                "%lld in the middle of a write), 0 broken",
-                kind() == Kind::kPinned ? "pinned" : "versioned", process::layout_name(layout()),
-                static_cast<long long>(board->snapshots), static_cast<long long>(board->different),
-                static_cast<long long>(board->in_between));
+  ATOLL_SUMMARY(
+      "%s, %s: %lld snapshots of numbers, text and bytes (%lld unlike the one before, "
+      "%lld in the middle of a write), 0 broken",
+      kind() == Kind::kPinned ? "pinned" : "versioned", process::layout_name(layout()),
+      static_cast<long long>(board->snapshots), static_cast<long long>(board->different),
+      static_cast<long long>(board->in_between));
 }
 
 // Values that come back: a token goes from one slot to the other and returns, and is never in both.
@@ -365,9 +367,8 @@ TEST(SnapshotOfVersioned, IsNotFooledByValuesThatComeBack) {
             must(list.snapshot<std::int64_t>(absl::InfiniteDuration()));
         ++places[static_cast<std::size_t>(now[0] + 2 * now[1])];
       }
-      return places[3] > 0 ||
-             (snapshots >= kEach && *std::min_element(places.begin(), places.begin() + 3) >=
-                                        kPlaceMin);
+      return places[3] > 0 || (snapshots >= kEach &&
+                               *std::min_element(places.begin(), places.begin() + 3) >= kPlaceMin);
     });
     --board->readers_left;
     EXPECT_EQ(writer.wait(), 0);
@@ -435,15 +436,15 @@ TEST_P(Snapshot, OfNoSlots) {
 }
 
 TEST_P(Snapshot, OfAnotherTypeNamesTheSlot) {
-  const List list = must(List::create_anonymous({number(0), number(1), 2, "text", number(0.5)},
-                                                {.layout = layout()}));
+  const List list = must(
+      List::create_anonymous({number(0), number(1), 2, "text", number(0.5)}, {.layout = layout()}));
   EXPECT_TRUE(fails(list.snapshot<std::int64_t>(), Code::kFailedPrecondition,
                     {"slot 3 of the unnamed list", "snapshot needs int64", "found text"}));
   EXPECT_TRUE(fails(list.snapshot<double>(), Code::kFailedPrecondition,
                     {"slot 0", "snapshot needs double", "found int64"}));
   must(list[3].store(3));
-  EXPECT_TRUE(fails(list.snapshot<std::int64_t>(), Code::kFailedPrecondition,
-                    {"slot 4", "found double"}));
+  EXPECT_TRUE(
+      fails(list.snapshot<std::int64_t>(), Code::kFailedPrecondition, {"slot 4", "found double"}));
   EXPECT_EQ(must(list.snapshot()), (std::vector<Value>{0, 1, 2, 3, 0.5}));
 }
 
@@ -485,8 +486,8 @@ TEST_P(Snapshot, SaysWhenThereWasNoQuietPass) {
   EXPECT_TRUE(fails(list.snapshot(absl::ZeroDuration()), Code::kDeadlineExceeded,
                     {"the unnamed list", "changed in each of 1 passes", "within 0"}));
   EXPECT_EQ(storms, 2) << "one in the first collection, one as that was repeated";
-  EXPECT_TRUE(fails(list.snapshot(absl::Milliseconds(2)), Code::kDeadlineExceeded,
-                    {"passes within 2ms"}));
+  EXPECT_TRUE(
+      fails(list.snapshot(absl::Milliseconds(2)), Code::kDeadlineExceeded, {"passes within 2ms"}));
   EXPECT_GT(storms_left, 0);
 
   // It goes on until there is one.
@@ -515,7 +516,8 @@ TEST_P(Snapshot, OfNumbersSaysWhenThereWasNoQuietPass) {
     ++attempts;
     snapshot = list.snapshot<std::int64_t>(absl::ZeroDuration());
     return !snapshot.ok();
-  })) << "every one of " << attempts << " snapshots found a quiet pass";
+  })) << "every one of "
+      << attempts << " snapshots found a quiet pass";
   EXPECT_TRUE(fails(snapshot, Code::kDeadlineExceeded,
                     {"the unnamed list", "changed in each of 1 passes"}));
   *stop = true;
@@ -593,8 +595,8 @@ TEST_P(Snapshot, RangesThatFailChangeNothing) {
     std::size_t count;
   };
   constexpr std::size_t kHuge = std::numeric_limits<std::size_t>::max();
-  for (const auto [first, count] : {Range{6, 1}, Range{5, 2}, Range{7, 0}, Range{kHuge, 2},
-                                    Range{kHuge - 1, 3}}) {
+  for (const auto [first, count] :
+       {Range{6, 1}, Range{5, 2}, Range{7, 0}, Range{kHuge, 2}, Range{kHuge - 1, 3}}) {
     const std::initializer_list<std::string_view> parts = {"outside the unnamed list", "6 slots"};
     EXPECT_TRUE(fails(list.load_range(first, all.first(count)), Code::kOutOfRange, parts));
     EXPECT_TRUE(fails(list.store_range(first, all.first(count)), Code::kOutOfRange, parts));
@@ -651,7 +653,8 @@ TEST_P(Snapshot, ItemsOfARangeAreWhole) {
       last = seen[0];
     }
     return different >= 100;
-  })) << "only " << different << " ranges differed";
+  })) << "only "
+      << different << " ranges differed";
   *stop = true;
   EXPECT_EQ(writer.wait(), 0);
 }

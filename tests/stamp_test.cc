@@ -136,8 +136,8 @@ TEST_P(StampTest, AChainOfExchangesNeedsNoLoad) {
     Stamp stamp = slot.stamp();
     for (int i = 1; i <= 1000; ++i) {
       const std::string text(slot.index() == 0 ? 9 + static_cast<std::size_t>(i) % 40 : 5, 'c');
-      ASSERT_TRUE(must(i % 3 == 0 ? slot.compare_exchange(stamp, i)
-                                  : slot.compare_exchange(stamp, text)))
+      ASSERT_TRUE(
+          must(i % 3 == 0 ? slot.compare_exchange(stamp, i) : slot.compare_exchange(stamp, text)))
           << "link " << i;
       ASSERT_EQ(stamp.version(), static_cast<std::uint64_t>(i));
     }

@@ -36,7 +36,8 @@ inline constexpr sock_filter answer(std::uint32_t action) {
 inline void allow_only(std::initializer_list<long> numbers) {
   std::vector<sock_filter> program = {load_word(offsetof(seccomp_data, nr))};
   for (const long number : numbers) {
-    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 1));
+    program.push_back(
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 1));
     program.push_back(answer(SECCOMP_RET_ALLOW));
   }
   program.push_back(answer(SECCOMP_RET_KILL_PROCESS));
@@ -45,10 +46,10 @@ inline void allow_only(std::initializer_list<long> numbers) {
 
 // From now on, that system call fails with `error`.
 inline void refuse(long number, int error) {
-  filter_system_calls({load_word(offsetof(seccomp_data, nr)),
-                       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 1),
-                       answer(SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)),
-                       answer(SECCOMP_RET_ALLOW)});
+  filter_system_calls(
+      {load_word(offsetof(seccomp_data, nr)),
+       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 1),
+       answer(SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)), answer(SECCOMP_RET_ALLOW)});
 }
 
 // From now on, openat with all of these flags fails with `error`.
@@ -58,8 +59,7 @@ inline void refuse_open(int flags, int error) {
       {load_word(offsetof(seccomp_data, nr)),
        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(SYS_openat), 0, 4),
        load_word(offsetof(seccomp_data, args[2])),  // the low half: little-endian
-       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits),
-       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
+       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
        answer(SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)), answer(SECCOMP_RET_ALLOW)});
 }
 

@@ -19,19 +19,18 @@ std::int64_t number(const Value& value) { return std::get<std::int64_t>(value); 
 
 class Update : public ::testing::TestWithParam<Layout> {
  protected:
-  List list_ = must(
-      List::create_anonymous({5, libatoll::text("text of some length", kCapacity),
-                              libatoll::pinned(5), libatoll::pinned(0.5), true, nullptr},
-                             {.layout = GetParam()}));
+  List list_ =
+      must(List::create_anonymous({5, libatoll::text("text of some length", kCapacity),
+                                   libatoll::pinned(5), libatoll::pinned(0.5), true, nullptr},
+                                  {.layout = GetParam()}));
 };
 
 TEST_P(Update, ReturnsTheNewValue) {
   EXPECT_EQ(must(list_[0].update([](const Value& seen) { return number(seen) * 2; })), Value(10));
   EXPECT_EQ(must(list_[0].load<std::int64_t>()), 10);
   EXPECT_EQ(list_[0].version(), 1U);
-  EXPECT_EQ(must(list_[1].update([](const Value& seen) {
-              return std::get<std::string>(seen) + ", more";
-            })),
+  EXPECT_EQ(must(list_[1].update(
+                [](const Value& seen) { return std::get<std::string>(seen) + ", more"; })),
             Value("text of some length, more"));
   EXPECT_EQ(must(list_[1].load<std::string>()), "text of some length, more");
   EXPECT_EQ(must(list_[2].update([](const Value& seen) { return number(seen) + 1; })), Value(6));
@@ -81,11 +80,10 @@ TEST_P(Update, MayRefuse) {
   for (const Slot slot : list_) {
     const libatoll::Stamp before = slot.stamp();
     int calls = 0;
-    const absl::StatusOr<Value> refused =
-        slot.update([&](const Value&) -> absl::StatusOr<Value> {
-          ++calls;
-          return absl::CancelledError("not today");
-        });
+    const absl::StatusOr<Value> refused = slot.update([&](const Value&) -> absl::StatusOr<Value> {
+      ++calls;
+      return absl::CancelledError("not today");
+    });
     EXPECT_EQ(refused.status(), absl::CancelledError("not today"));
     EXPECT_EQ(calls, 1);
     EXPECT_EQ(slot.stamp(), before);

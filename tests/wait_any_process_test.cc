@@ -87,8 +87,8 @@ class WaitAny : public ::testing::Test {
 
 TEST_F(WaitAny, TellsWhichOfUpTo128) {
   int told = 0;
-  for (const std::size_t count : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7},
-                                  kSlotsMax}) {
+  for (const std::size_t count :
+       {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, kSlotsMax}) {
     const int rounds_before = board_->rounds;
     Child waiter([&] { return tell_changes(count, count - 1); });
     for (std::size_t i = 0; i < count; ++i) {
@@ -215,10 +215,11 @@ TEST_F(WaitAny, WithWritersAtOnce) {
   EXPECT_EQ(waiter.wait(), 0);
   EXPECT_EQ(board_->counts.rescued, 0);
   EXPECT_GT(board_->counts.announced, 1000);
-  ATOLL_SUMMARY("%lld writes by %zu writers, each noticed by one waiter on %zu slots; %lld sleeps "
-                "announced, 0 rescues",
-                static_cast<long long>(kWriters) * static_cast<long long>(kWrites), kWriters,
-                kWriters * kSlotsEach, static_cast<long long>(board_->counts.announced));
+  ATOLL_SUMMARY(
+      "%lld writes by %zu writers, each noticed by one waiter on %zu slots; %lld sleeps "
+      "announced, 0 rescues",
+      static_cast<long long>(kWriters) * static_cast<long long>(kWrites), kWriters,
+      kWriters * kSlotsEach, static_cast<long long>(board_->counts.announced));
 }
 
 // ---- Without futex_waitv ------------------------------------------------------------------------

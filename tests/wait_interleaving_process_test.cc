@@ -56,9 +56,8 @@ class Traced {
   ~Traced() {
     if (state_ != State::kEnded) {
       kill(pid_, SIGKILL);
-      process::wait_until([this] {
-        return waitpid(pid_, &status_, WNOHANG) == pid_ && !WIFSTOPPED(status_);
-      });
+      process::wait_until(
+          [this] { return waitpid(pid_, &status_, WNOHANG) == pid_ && !WIFSTOPPED(status_); });
     }
   }
 
@@ -175,9 +174,9 @@ class Interleaving : public ::testing::TestWithParam<Variant> {
   }
 
   const std::span<std::byte> memory_ = shared_memory();
-  List list_ = must(List::create_in(
-      memory_, {kind() == Kind::kVersioned ? Init(0) : libatoll::pinned(0)},
-      {.layout = std::get<1>(GetParam())}));
+  List list_ =
+      must(List::create_in(memory_, {kind() == Kind::kVersioned ? Init(0) : libatoll::pinned(0)},
+                           {.layout = std::get<1>(GetParam())}));
   Slot slot_ = list_[0];
   libatoll::test::Raw raw_{memory_};
   Stamp stamp_ = slot_.stamp();
@@ -249,21 +248,23 @@ TEST_P(Interleaving, NoOrderLosesAWakeUp) {
   EXPECT_GE(most_writer, 2) << "the writer was hardly ever stopped";
   EXPECT_GT(slept_before, 0);
   EXPECT_EQ(must(slot_.load<std::int64_t>()), value);
-  ATOLL_SUMMARY("%s, %s: %d orders of up to %d accesses by a waiter and %d by a writer; %d times it "
-                "slept in the middle of the write",
-                kind() == Kind::kVersioned ? "versioned" : "pinned",
-                process::layout_name(std::get<1>(GetParam())), orders, most_waiter, most_writer,
-                slept_before);
+  ATOLL_SUMMARY(
+      "%s, %s: %d orders of up to %d accesses by a waiter and %d by a writer; %d times it "
+      "slept in the middle of the write",
+      kind() == Kind::kVersioned ? "versioned" : "pinned",
+      process::layout_name(std::get<1>(GetParam())), orders, most_waiter, most_writer,
+      slept_before);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Interleaving,
-    ::testing::Combine(::testing::Values(Kind::kVersioned, Kind::kPinned),
-                       ::testing::Values(Layout::kPadded, Layout::kDense)),
-    [](const auto& param) {
-      return std::string(std::get<0>(param.param) == Kind::kVersioned ? "versioned_" : "pinned_") +
-             process::layout_name(std::get<1>(param.param));
-    });
+INSTANTIATE_TEST_SUITE_P(All, Interleaving,
+                         ::testing::Combine(::testing::Values(Kind::kVersioned, Kind::kPinned),
+                                            ::testing::Values(Layout::kPadded, Layout::kDense)),
+                         [](const auto& param) {
+                           return std::string(std::get<0>(param.param) == Kind::kVersioned
+                                                  ? "versioned_"
+                                                  : "pinned_") +
+                                  process::layout_name(std::get<1>(param.param));
+                         });
 
 #else
 

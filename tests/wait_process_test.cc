@@ -148,8 +148,7 @@ int play(const List& list, AlternationBoard& board, std::int64_t first, std::int
     }
     if (first == 1) {
       // The killing goes on from the first value to the last.
-      const std::int64_t due =
-          mine + 2 > last ? kKills : mine * kKills / last - kKillsAhead;
+      const std::int64_t due = mine + 2 > last ? kKills : mine * kKills / last - kKillsAhead;
       ATOLL_CHECK(process::wait_until([&] {
         pause_if_wanted();
         return board.kills >= due;
@@ -212,9 +211,10 @@ TEST_P(Wait, StrictAlternationWhileBystandersAreKilled) {
   for (std::int64_t kill = 0; kill < kKills && !failed(); ++kill) {
     const auto victim = static_cast<std::size_t>(kill / kHows % kBystanders);
     const auto how = static_cast<How>(kill % kHows);
-    ASSERT_TRUE(process::wait_until(
-        [&] { return failed() || board->written >= values * kill / (kKills + 1); }))
-        << "the players are stuck at " << board->written;
+    ASSERT_TRUE(process::wait_until([&] {
+      return failed() || board->written >= values * kill / (kKills + 1);
+    })) << "the players are stuck at "
+        << board->written;
     if (failed()) {
       break;
     }
@@ -233,8 +233,7 @@ TEST_P(Wait, StrictAlternationWhileBystandersAreKilled) {
       case kAsleep: {
         // The producer, whose turn it is, waits until everybody else is really asleep.
         const int pause = ++board->pauses_wanted;
-        ASSERT_TRUE(
-            process::wait_until([&] { return failed() || board->pauses_begun == pause; }));
+        ASSERT_TRUE(process::wait_until([&] { return failed() || board->pauses_begun == pause; }));
         if (failed()) {
           break;
         }
@@ -455,9 +454,8 @@ TEST_P(Wait, EveryWriteWakes) {
 }
 
 TEST_P(Wait, EveryWriteOfADoubleWakes) {
-  const List list =
-      must(List::create_anonymous({kind() == Kind::kVersioned ? Init(0.5) : libatoll::pinned(0.5)},
-                                  {.layout = layout()}));
+  const List list = must(List::create_anonymous(
+      {kind() == Kind::kVersioned ? Init(0.5) : libatoll::pinned(0.5)}, {.layout = layout()}));
   const Slot slot = list[0];
   std::vector<std::function<void()>> writes = {
       [&] { must(slot.store(1.0)); },
@@ -473,8 +471,8 @@ TEST_P(Wait, EveryWriteOfADoubleWakes) {
   if (kind() == Kind::kPinned) {
     const libatoll::Gauge gauge = must(list.gauge(0));
     const std::vector<std::function<void()>> more = {
-        [=] { gauge.store(1); },        [=] { gauge.exchange(2); },
-        [=] { gauge.fetch_add(1); },    [=] { gauge.fetch_sub(0.5); },
+        [=] { gauge.store(1); },         [=] { gauge.exchange(2); },
+        [=] { gauge.fetch_add(1); },     [=] { gauge.fetch_sub(0.5); },
         [=] { gauge.fetch_max(1e300); }, [=] { gauge.fetch_min(-1e300); },
     };
     writes.insert(writes.end(), more.begin(), more.end());
@@ -615,11 +613,19 @@ TEST_P(WaitForText, AnyValueThatComesIsAChange) {
       must(List::create_anonymous({libatoll::text("idle", 100)}, {.layout = GetParam()}));
   const Slot slot = list[0];
   const std::vector<Value> chain = {
-      std::string(100, 'a'), std::string(100, 'a'),  // an equal value is a change
-      std::string("short"),  std::string("short"),   std::int64_t{1},
-      std::int64_t{1},       std::monostate(),       std::monostate(),
-      true,                  1.0,                    libatoll::Bytes(std::string(50, '\0')),
-      std::string(),         std::numeric_limits<std::int64_t>::max(),
+      std::string(100, 'a'),
+      std::string(100, 'a'),  // an equal value is a change
+      std::string("short"),
+      std::string("short"),
+      std::int64_t{1},
+      std::int64_t{1},
+      std::monostate(),
+      std::monostate(),
+      true,
+      1.0,
+      libatoll::Bytes(std::string(50, '\0')),
+      std::string(),
+      std::numeric_limits<std::int64_t>::max(),
   };
   const Shared<WaitCounts> counts;
   const Shared<std::atomic<std::size_t>> seen;
