@@ -7,6 +7,7 @@
 // second half), sequential consistency ([edge:wait-word]), and the instructions of the 16-byte swap.
 
 #include <cstdint>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -141,18 +142,21 @@ constexpr PinnedRead kPinnedReads[] = {
      }},
 };
 
-TEST(PinnedEdge, ReachesEveryReaderFromEveryWriter) {
-  for (const PinnedWrite& write : kPinnedWrites) {
-    for (const PinnedRead& read : kPinnedReads) {
-      SCOPED_TRACE(std::string(write.name) + " -> " + read.name);
-      expect_carried<Header>(
-          [](Header& header) {
-            initialize(header, {to_bits(kStart), make_meta(0, Tag::kPinnedInt64)});
-          },
-          write.send, read.receive);
-    }
+class PinnedEdge : public testing::TestWithParam<PinnedWrite> {};
+
+TEST_P(PinnedEdge, ReachesEveryReader) {
+  for (const PinnedRead& read : kPinnedReads) {
+    SCOPED_TRACE(read.name);
+    expect_carried<Header>(
+        [](Header& header) {
+          initialize(header, {to_bits(kStart), make_meta(0, Tag::kPinnedInt64)});
+        },
+        GetParam().send, read.receive);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(From, PinnedEdge, testing::ValuesIn(kPinnedWrites),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 // ---- The wait word ------------------------------------------------------------------------------
 
