@@ -208,7 +208,7 @@ TEST_P(Interleaving, NoOrderLosesAWakeUp) {
         for (int j = 0; more_j; ++j) {
           stamp_ = slot_.stamp();
           Traced waits = waiter(value);
-          Traced writer([&] {
+          Traced writer([&, &write = write] {
             write(value + 1);
             return 0;
           });

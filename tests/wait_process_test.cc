@@ -209,8 +209,9 @@ TEST_P(Wait, StrictAlternationWhileBystandersAreKilled) {
   }
   const auto failed = [&] { return board->players.rescued != 0; };
   for (std::int64_t kill = 0; kill < kKills && !failed(); ++kill) {
-    const auto victim = static_cast<std::size_t>(kill / kHows % kBystanders);
-    const auto how = static_cast<How>(kill % kHows);
+    const auto turn = static_cast<std::size_t>(kill);
+    const std::size_t victim = turn / kHows % kBystanders;
+    const auto how = static_cast<How>(turn % kHows);
     ASSERT_TRUE(process::wait_until([&] {
       return failed() || board->written >= values * kill / (kKills + 1);
     })) << "the players are stuck at "
