@@ -2,13 +2,13 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
+#include <ctime>
 
 #include "atoll/detail/header_word.h"
 

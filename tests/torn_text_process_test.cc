@@ -22,7 +22,7 @@ constexpr int kWritersMax = 8;
 // What each reader must have met.
 constexpr std::int64_t kOverlappedMin = 20;
 constexpr int kWritersSeenMin = 2;
-constexpr std::chrono::seconds kCap{12};
+constexpr std::chrono::seconds kCap{60};
 
 struct Board {
   process::StartLine start;
