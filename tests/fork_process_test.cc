@@ -8,12 +8,17 @@
 #include <optional>
 #include <thread>
 
+#include "own_new.h"
 #include "process.h"
 
 // Lets a test fork at any allocation inside the library.
 namespace {
 std::atomic<int> allocations_until_fork = 0;
 std::atomic<pid_t> forked_in_allocation = -1;
+}  // namespace
+
+#if ATOLL_OWN_NEW
+namespace {
 
 void fork_if_due() {
   if (allocations_until_fork > 0 && --allocations_until_fork == 0) {
@@ -40,6 +45,7 @@ void fork_if_due() {
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
 
 namespace {
 
@@ -381,6 +387,7 @@ void expect_no_share(const char* how, const List* existing,
 }
 
 TEST(Fork, InTheMiddleOfAttach) {
+  ATOLL_NEEDS_OWN_NEW();
   const process::UniqueName name;
   const List list =
       process::must(List::create(name.string(), {libatoll::text(text_of(0), kCapacity)}));
@@ -389,11 +396,13 @@ TEST(Fork, InTheMiddleOfAttach) {
 }
 
 TEST(Fork, InTheMiddleOfAttachFd) {
+  ATOLL_NEEDS_OWN_NEW();
   const List list = create(3);
   expect_no_share("attach_fd", &list, [&](const auto&) { return attach(list); });
 }
 
 TEST(Fork, InTheMiddleOfCreate) {
+  ATOLL_NEEDS_OWN_NEW();
   expect_no_share("create", nullptr, [](const std::string& name) {
     return process::must(List::create(name, {libatoll::text(text_of(0), kCapacity)}));
   });

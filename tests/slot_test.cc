@@ -20,13 +20,17 @@
 #include "atoll/atoll.h"
 #include "gtest/gtest.h"
 
+#include "own_new.h"
 #include "testing.h"
 
 // ---- Counting allocations -----------------------------------------------------------------------
 
 namespace {
 std::atomic<std::size_t> allocations = 0;
+}  // namespace
 
+#if ATOLL_OWN_NEW
+namespace {
 void* allocate(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) {
   ++allocations;
   const std::size_t rounded = (std::max<std::size_t>(size, 1) + alignment - 1) & ~(alignment - 1);
@@ -53,6 +57,7 @@ void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory
 void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#endif
 
 namespace libatoll::test {
 namespace {
@@ -743,10 +748,12 @@ std::size_t allocations_of(Operation operation) {
 }
 
 TEST(Allocations, AreCounted) {
+  ATOLL_NEEDS_OWN_NEW();
   EXPECT_EQ(allocations_of([] { std::vector<int>(100).front() = 1; }), 1U);
 }
 
 TEST_P(SlotTest, NoSuccessfulOperationAllocates) {
+  ATOLL_NEEDS_OWN_NEW();
   const List list =
       PlacedTest::create({::atoll::text(5'000), 0, 0.5, ::atoll::pinned(0), ::atoll::pinned(0.5)});
   const std::string text = pattern(5'000);

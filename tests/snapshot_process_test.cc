@@ -8,6 +8,7 @@
 #include <numeric>
 #include <thread>
 
+#include "own_new.h"
 #include "process.h"
 #include "testing.h"
 
@@ -17,6 +18,7 @@ namespace {
 thread_local std::int64_t allocations = 0;
 }
 
+#if ATOLL_OWN_NEW
 // Not inlined: GCC would take malloc and delete, or new and free, for a pair that does not match.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++allocations;
@@ -28,6 +30,7 @@ thread_local std::int64_t allocations = 0;
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
 
 namespace {
 
@@ -412,6 +415,7 @@ TEST_P(Snapshot, HoldsWhatTheSlotsHold) {
 }
 
 TEST_P(Snapshot, OfNumbersAllocatesOnce) {
+  ATOLL_NEEDS_OWN_NEW();
   const List list =
       must(List::create_anonymous(libatoll::fill(1000, number(7)), {.layout = layout()}));
   const std::int64_t before = allocations;
