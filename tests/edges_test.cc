@@ -156,7 +156,7 @@ TEST_P(PinnedEdge, ReachesEveryReader) {
 }
 
 INSTANTIATE_TEST_SUITE_P(From, PinnedEdge, testing::ValuesIn(kPinnedWrites),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& param) { return std::string(param.param.name); });
 
 // ---- The wait word ------------------------------------------------------------------------------
 

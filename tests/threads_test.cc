@@ -194,8 +194,8 @@ TEST_P(TogetherTest, EveryOperationOfEveryThread) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, TogetherTest, testing::Values(Layout::kPadded, Layout::kDense),
-                         [](const auto& info) {
-                           return info.param == Layout::kPadded ? "Padded" : "Dense";
+                         [](const auto& param) {
+                           return param.param == Layout::kPadded ? "Padded" : "Dense";
                          });
 
 }  // namespace
