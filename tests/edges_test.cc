@@ -175,7 +175,7 @@ TEST(WaitWordEdge, ReachesAWaiterFromTheWriterThatCleared) {
 // ---- The list -----------------------------------------------------------------------------------
 
 struct Room {
-  test::Memory memory{16 * 1024};
+  test::Memory memory{std::size_t{16} * 1024};
 };
 
 TEST(WholeEdge, ReachesWhoAttachesToTheCallersMemory) {

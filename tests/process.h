@@ -141,7 +141,7 @@ class UniqueName {
       }
     }
     ATOLL_CHECK(place_ != nullptr) << "too many names";
-    [[maybe_unused]] static const bool installed = [] {
+    [[maybe_unused]] static const bool kInstalled = [] {
       for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGTERM, SIGINT, SIGHUP}) {
         struct sigaction action = {};
         action.sa_handler = unlink_all;
