@@ -244,6 +244,8 @@ TEST(Fork, GrandchildrenOutliveBoth) {
     return 0;
   });
   ASSERT_TRUE(parent.wait_stopped());
+  // The grandchild may be ahead of the child that tells its number.
+  ASSERT_TRUE(process::wait_until([&] { return board->pids[1] != 0; }));
   Child child = Child::adopted(board->pids[0]);
   Child grandchild = Child::adopted(board->pids[1]);
   EXPECT_NE(board->numbers[0], board->numbers[1]);
