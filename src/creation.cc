@@ -9,8 +9,11 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "atoll/list.h"
 
+#include "deadline.h"
 #include "label.h"
 #include "layout.h"
 #include "leak_report.h"
@@ -40,6 +43,9 @@ namespace {
 
 constexpr std::size_t kMemoryAlignment = detail::kCacheLine;
 constexpr int kNameAttempts = 100;
+// How long `attach` waits for a process that is removing the list, which takes it microseconds.
+constexpr absl::Duration kRemovalPatience = absl::Seconds(1);
+constexpr absl::Duration kRemovalPause = absl::Microseconds(50);
 
 // The initial values of a list, written out or all alike.
 class InitialValues {
@@ -419,14 +425,31 @@ class ListFactory {
     if (!place.ok()) {
       return place.status();
     }
-    absl::StatusOr<File> file = detail::open_place(*place, options);
-    if (!file.ok()) {
-      return file.status();
+    const detail::Deadline deadline(kRemovalPatience);
+    for (int attempt = 0; attempt < kNameAttempts;) {
+      absl::StatusOr<File> file = detail::open_place(*place, options);
+      if (!file.ok()) {
+        return file.status();
+      }
+      auto state = std::make_unique<State>();
+      state->view.name = place->name;
+      state->place = *place;
+      absl::StatusOr<List> list = open(std::move(state), *file, options);
+      if (absl::IsUnavailable(list.status()) && !deadline.is_over()) {
+        absl::SleepFor(kRemovalPause);  // `unlink_unused` is about to take the name away
+        continue;
+      }
+      // We count as a participant now. If the name was taken away before that, nobody had to expect
+      // us: then it names no list, or another one, and we look again.
+      if (!list.ok() || detail::is_there(*place, list->state_->file_id)) {
+        return list;
+      }
+      detail::pass(detail::Seam::kNameLost);
+      ++attempt;
     }
-    auto state = std::make_unique<State>();
-    state->view.name = place->name;
-    state->place = *place;
-    return open(std::move(state), *file, options);
+    return absl::UnavailableError(absl::StrFormat(
+        "%s was unlinked and created anew %d times while this process was attaching to it",
+        label_of(place->name), kNameAttempts));
   }
 
   static absl::Status check_memory(std::span<std::byte> memory, std::string_view label) {

@@ -24,6 +24,7 @@ constexpr off_t kWriterBytes = off_t{1} << 62;
 constexpr off_t kReaderBytes = off_t{1} << 61;
 constexpr std::uint64_t kReaderBytesMask = (std::uint64_t{1} << 60) - 1;
 constexpr std::uint64_t kNumberMax = (std::uint64_t{1} << 61) - 1;
+constexpr off_t kBytesEnd = kWriterBytes + static_cast<off_t>(kNumberMax) + 1;
 
 struct flock lock_of(short type, off_t start, off_t length) {
   struct flock lock = {};
@@ -40,6 +41,15 @@ bool find_lock(int fd, off_t start, off_t length, struct flock& found, bool& fai
   found = lock_of(F_WRLCK, start, length);
   failed = fcntl(fd, F_OFD_GETLK, &found) != 0;
   return !failed && found.l_type != F_UNLCK;
+}
+
+bool is_refusal(int error) { return error == EAGAIN || error == EACCES; }
+
+// Whether it is `lock_out_participants` that keeps us from that byte: a participant locks one.
+bool is_locked_out(int fd, off_t byte) {
+  struct flock found;
+  bool failed = false;
+  return find_lock(fd, byte, 1, found, failed) && found.l_len > 1;
 }
 
 absl::Status impossible_count(std::string_view label) {
@@ -79,16 +89,15 @@ absl::Status Participant::join(int fd, std::atomic<std::uint64_t>& numbers, bool
                                std::string_view label) {
   ForkHandlers::install();
   writable_ = writable;
-  bool opened = false;
   int error = 0;
   {
     // No fork from here to the end of the block: a child that got the description without the handler
     // knowing it would keep us alive.
     Registry& all = registry();
     const std::lock_guard lock(all.mutex);
-    opened = open_anew(fd);
+    fd_ = open_anew(fd);
     error = errno;
-    if (opened) {
+    if (fd_ >= 0) {
       numbers_ = &numbers;
       next_ = all.first;
       if (next_ != nullptr) {
@@ -97,7 +106,7 @@ absl::Status Participant::join(int fd, std::atomic<std::uint64_t>& numbers, bool
       all.first = this;
     }
   }
-  if (!opened) {
+  if (fd_ < 0) {
     if (error == EBADF || (error == ENOENT && fcntl(fd, F_GETFD) < 0)) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s: %d is not an open descriptor", label, fd));
@@ -111,6 +120,10 @@ absl::Status Participant::join(int fd, std::atomic<std::uint64_t>& numbers, bool
     leave();
     if (error == 0) {
       return impossible_count(label);
+    }
+    if (is_refusal(error)) {
+      return absl::UnavailableError(
+          absl::StrFormat("%s is being removed by another process", label));
     }
     return absl::ErrnoToStatus(
         error, absl::StrFormat("%s: cannot lock a byte of its file to register", label));
@@ -150,7 +163,8 @@ void Participant::leave() {
   number_.store(0, std::memory_order_relaxed);
 }
 
-// Async-signal-safe. False with errno 0 where the counter is impossible.
+// Async-signal-safe. False with errno 0 where the counter is impossible, with EAGAIN or EACCES where
+// participants are locked out.
 bool Participant::take_number() {
   if (!writable_) {
     // The counter cannot be written. A byte at random: two readers that share one are one in the
@@ -172,13 +186,18 @@ bool Participant::take_number() {
       break;
     }
     pass(Seam::kNumberTaken);
-    struct flock lock = lock_of(F_WRLCK, kWriterBytes + static_cast<off_t>(number), 1);
+    const off_t byte = kWriterBytes + static_cast<off_t>(number);
+    struct flock lock = lock_of(F_WRLCK, byte, 1);
     if (fcntl(fd_, F_OFD_SETLK, &lock) == 0) {
       // relaxed: see number_.
       number_.store(number, std::memory_order_relaxed);
       return true;
     }
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
+    if (!is_refusal(errno) && errno != EINTR) {
+      return false;
+    }
+    if (is_locked_out(fd_, byte)) {
+      errno = EAGAIN;
       return false;
     }
   }
@@ -186,9 +205,8 @@ bool Participant::take_number() {
   return false;
 }
 
-// Async-signal-safe. Opens the file of `fd` as a description of its own, in the place of the one that
-// we have, if any.
-bool Participant::open_anew(int fd) {
+// Async-signal-safe. A description of its own for the file of `fd`; -1 if it cannot be had.
+int Participant::open_anew(int fd) const {
   std::array<char, 32> path;
   char* end = path.data() + path.size();
   *--end = '\0';
@@ -200,14 +218,7 @@ bool Participant::open_anew(int fd) {
   for (std::size_t i = kPrefix.size(); i-- > 0;) {
     *--end = kPrefix[i];
   }
-  const int fresh = open(end, (writable_ ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-  if (fresh < 0 || fd_ < 0) {
-    fd_ = fresh < 0 ? fd_ : fresh;
-    return fresh >= 0;
-  }
-  const bool replaced = dup3(fresh, fd_, O_CLOEXEC) >= 0;
-  close(fresh);
-  return replaced;
+  return open(end, (writable_ ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 }
 
 // Async-signal-safe, for it runs in the child of a process that may have had many threads.
@@ -217,14 +228,17 @@ void Participant::rejoin_in_child() {
   if (fd_ < 0) {
     return;  // our parent was such a child as the next comment tells of
   }
-  if (open_anew(fd_)) {
-    take_number();
+  const int parents = fd_;
+  fd_ = open_anew(parents);
+  if (fd_ < 0) {
+    // Without a description of its own the child must not keep its parent's: the parent would seem to
+    // live as long as the child. It goes on, but cannot claim buffers.
+    close(parents);
     return;
   }
-  // Without a description of its own the child must not keep its parent's: the parent would seem to
-  // live as long as the child. It goes on, but cannot claim buffers.
-  close(fd_);
-  fd_ = -1;
+  // The child's lock comes before its parent's can go: at no moment does the list seem unused.
+  take_number();
+  close(parents);
 }
 
 bool Participant::may_live(std::uint64_t number) const {
@@ -243,33 +257,39 @@ bool Participant::may_live(std::uint64_t number) const {
   return find_lock(fd_, kWriterBytes + static_cast<off_t>(number), 1, found, failed) || failed;
 }
 
-std::size_t Participant::count() const {
-  if (fd_ < 0) {
-    return 1;
-  }
-  std::size_t others = 0;
+std::size_t Participant::count() const { return fd_ < 0 ? 1 : count_participants(fd_) + 1; }
+
+std::size_t count_participants(int fd) {
+  std::size_t count = 0;
   // The kernel names one lock of a range, in no order that is promised; the pieces to both sides of
   // it are looked through in turn.
   struct Range {
     off_t start;
     off_t end;
   };
-  std::vector<Range> ranges = {{kReaderBytes, kWriterBytes + static_cast<off_t>(kNumberMax) + 1}};
+  std::vector<Range> ranges = {{kReaderBytes, kBytesEnd}};
   while (!ranges.empty()) {
     const Range range = ranges.back();
     ranges.pop_back();
     struct flock found;
     bool failed = false;
     if (range.start >= range.end ||
-        !find_lock(fd_, range.start, range.end - range.start, found, failed)) {
+        !find_lock(fd, range.start, range.end - range.start, found, failed)) {
       continue;
     }
     // Locks of one description on neighbouring bytes are one lock; a participant has one byte.
-    ++others;
+    ++count;
     ranges.push_back({range.start, found.l_start});
     ranges.push_back({found.l_start + found.l_len, range.end});
   }
-  return others + 1;
+  return count;
 }
+
+bool lock_out_participants(int fd) {
+  struct flock lock = lock_of(F_WRLCK, kReaderBytes, kBytesEnd - kReaderBytes);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool is_possible_count(std::uint64_t numbers) { return numbers <= kNumberMax; }
 
 }  // namespace libatoll::detail

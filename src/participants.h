@@ -14,6 +14,8 @@
 //       lock alone: a mapping made through it would keep it open in a child of fork. `fork` waits
 //       while one is being opened, and gives the child descriptions and numbers of its own before any
 //       other code of the child runs.
+//   P4  Who holds a lock on all of these bytes (`lock_out_participants`) knows that nobody takes part,
+//       and that nobody joins until he lets go.
 //
 // A list in the caller's memory has no file: there, everybody counts as alive.
 
@@ -38,7 +40,8 @@ class Participant {
 
   // Registers. Opens the file of `fd` anew, through /proc/self/fd; `numbers` is the segment's counter.
   // A reader (`writable` false) takes part in the count alone. `label` names the list in messages.
-  // DataLoss if the counter is impossible; else the kernel's refusal to open or to lock.
+  // DataLoss if the counter is impossible; Unavailable while somebody locks participants out; else
+  // the kernel's refusal to open or to lock.
   absl::Status join(int fd, std::atomic<std::uint64_t>& numbers, bool writable,
                     std::string_view label);
   // The same without a file.
@@ -62,7 +65,7 @@ class Participant {
 
  private:
   friend struct ForkHandlers;
-  bool open_anew(int fd);
+  int open_anew(int fd) const;
   bool take_number();
   void rejoin_in_child();
 
@@ -75,6 +78,16 @@ class Participant {
   Participant* next_ = nullptr;
   Participant* previous_ = nullptr;
 };
+
+// How many participants of the file live, but for one whose own descriptor `fd` is.
+std::size_t count_participants(int fd);
+
+// Locks everybody out until `fd`, which is open for writing, is closed. False if somebody takes part
+// (errno EAGAIN), or if the kernel refuses.
+bool lock_out_participants(int fd);
+
+// Whether that many numbers can have been given out.
+bool is_possible_count(std::uint64_t numbers);
 
 }  // namespace libatoll::detail
 

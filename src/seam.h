@@ -18,6 +18,8 @@ enum class Seam {
   kWaking,       // a write is done, its sleepers not yet woken
   kAnnounced,    // a waiter has marked the slot, but does not sleep yet
   kRescued,      // a waiter that nobody woke found the slot changed when it looked again
+  kLockedOut,    // nobody takes part and nobody can, the name not yet unlinked
+  kNameLost,     // attached, but the name had gone before
 };
 
 #if defined(ATOLL_TEST_SEAMS)

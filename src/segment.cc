@@ -35,12 +35,16 @@ std::string path_of_fd(int fd) { return absl::StrFormat("/proc/self/fd/%d", fd);
 
 constexpr unsigned kStatMask = STATX_BASIC_STATS | STATX_BTIME;
 
+absl::Time time_of(const struct statx_timestamp& time) {
+  return absl::FromUnixSeconds(time.tv_sec) + absl::Nanoseconds(time.tv_nsec);
+}
+
 FileId id_of(const struct statx& status) {
   FileId id = {.device = makedev(status.stx_dev_major, status.stx_dev_minor),
                .inode = status.stx_ino,
                .born = absl::UnixEpoch()};
   if ((status.stx_mask & STATX_BTIME) != 0) {
-    id.born += absl::Seconds(status.stx_btime.tv_sec) + absl::Nanoseconds(status.stx_btime.tv_nsec);
+    id.born = time_of(status.stx_btime);
   }
   return id;
 }
@@ -321,7 +325,12 @@ absl::StatusOr<FileInfo> inspect(const File& file, std::string_view label) {
   if (!S_ISREG(status.stx_mode)) {
     return absl::FailedPreconditionError(absl::StrFormat("%s is not a regular file", label));
   }
-  return FileInfo{.id = id_of(status), .bytes = static_cast<std::size_t>(status.stx_size)};
+  const bool has_birth = (status.stx_mask & STATX_BTIME) != 0;
+  return FileInfo{.id = id_of(status),
+                  .bytes = static_cast<std::size_t>(status.stx_size),
+                  .owner = status.stx_uid,
+                  .mode = status.stx_mode & mode_t{07777},
+                  .created = time_of(has_birth ? status.stx_btime : status.stx_ctime)};
 }
 
 absl::StatusOr<Mapping> map(const File& file, std::size_t bytes, bool writable,

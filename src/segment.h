@@ -79,6 +79,9 @@ struct FileId {
 struct FileInfo {
   FileId id;
   std::size_t bytes = 0;
+  uid_t owner = 0;
+  mode_t mode = 0;     // permission bits
+  absl::Time created;  // where the file system does not tell: when it got its name
 };
 
 // Where a segment's name is or will be.

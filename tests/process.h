@@ -382,7 +382,7 @@ inline ::testing::AssertionResult all_succeed(std::vector<Child>& children) {
 #if defined(ATOLL_TEST_SEAMS)
 
 using libatoll::detail::Seam;
-inline constexpr int kSeams = static_cast<int>(Seam::kRescued) + 1;
+inline constexpr int kSeams = static_cast<int>(Seam::kNameLost) + 1;
 
 // How many more passes of each seam until the process stops itself; 0: it does not.
 inline std::array<std::atomic<int>, kSeams> passes_until_stop;
@@ -414,8 +414,8 @@ inline int passes_of(Seam seam) { return passes[static_cast<std::size_t>(seam)];
 
 inline const char* seam_name(Seam seam) {
   constexpr std::array<const char*, kSeams> kNames = {
-      "Claimed",     "Overwriting", "Copied", "Published", "TakingOver", "Reading",
-      "NumberTaken", "Built",       "Waking", "Announced", "Rescued"};
+      "Claimed", "Overwriting", "Copied",    "Published", "TakingOver", "Reading", "NumberTaken",
+      "Built",   "Waking",      "Announced", "Rescued",   "LockedOut",  "NameLost"};
   return kNames[static_cast<std::size_t>(seam)];
 }
 

@@ -29,13 +29,18 @@
 //                       descriptor left
 //   PermissionDenied    no permission, or a segment that another user owns
 //   FailedPrecondition  a segment of another layout version, or a list of another shape
+//   Unavailable         attach: for a second, another process has been about to remove the list
+//                       (`unlink_unused`; it is stopped), or the name came and went all the time
 //   DataLoss            the bytes are not a list
 
 #ifndef ATOLL_LIST_H_
 #define ATOLL_LIST_H_
 
+#include <sys/types.h>
+
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
 #include <iterator>
@@ -112,6 +117,8 @@ class SlotIterator {
 class List {
  public:
   struct Opened;
+  struct Info;
+  struct Claim;
 
   // Creates a list under `name`: "/jobs"; a missing slash is added; at most 255 bytes, no other
   // slash. An empty name makes one: "/atoll_" and 16 hex digits, see `name()`.
@@ -185,6 +192,16 @@ class List {
   // removal, the name of his list goes. `unlink_on_close` too.)
   absl::Status unlink() const;
 
+  // The same if no process has the list open, and FailedPrecondition if one has. No process is
+  // deprived of the name by a race: one that attaches meanwhile either comes first, and the list stays,
+  // or finds the name gone. DataLoss, FailedPrecondition for a file that is not a list.
+  static absl::Status unlink_unused(std::string_view name);
+
+  // What can be told of the list of that name from outside. Attaches to nothing, maps nothing and is
+  // counted by nobody, so it is safe for lists of other users and for any file. DataLoss,
+  // FailedPrecondition for one that is not a list.
+  static absl::StatusOr<Info> inspect(std::string_view name);
+
   // Writes the segment back to its file, and returns when the device has it. Slots written meanwhile
   // may be written back before or after. FailedPrecondition for a list without a file.
   absl::Status sync() const;
@@ -254,6 +271,21 @@ class List {
   absl::Status store_range(std::size_t first, std::span<const std::int64_t> values) const;
   absl::Status store_range(std::size_t first, std::span<const double> values) const;
 
+  // What is wrong with the list: a DataLoss for each slot that holds what no write of atoll leaves, or
+  // whose buffers are not where creation puts them. Empty for a list that is sound, however many
+  // processes write to it meanwhile or died while they did. Loads every value.
+  std::vector<absl::Status> faults() const;
+
+  // Who claims buffers for longer text just now: writers in the middle of a store, and writers that
+  // were killed in one. Slots with faults are left out. A system call a claim.
+  std::vector<Claim> claims() const;
+
+  // Takes the claims of dead writers back, as the next writer that needs the buffer would, and returns
+  // how many. Nobody needs this, but for the eye: a claim costs a later writer one system call.
+  // PermissionDenied on a read-only attachment; FailedPrecondition if this process could not register
+  // after a fork.
+  absl::StatusOr<std::size_t> repair() const;
+
   // The types of the values now, as struct codes, one a slot in CPython's spelling: "q" int64, "d"
   // double, "xxxxxxx?" bool, "64s" text or bytes with that capacity, "xxxxxx?x" none.
   absl::StatusOr<std::string> format() const;
@@ -285,6 +317,27 @@ class List {
 struct List::Opened {
   List list;
   bool created;
+};
+
+// What `inspect` tells.
+struct List::Info {
+  std::string name;  // with its slash
+  std::size_t size = 0;
+  std::size_t bytes = 0;  // of the segment
+  Layout layout = Layout::kPadded;
+  int buffers_per_slot = 0;
+  uid_t owner = 0;
+  mode_t mode = 0;
+  absl::Time created;
+  std::size_t participants = 0;  // handles that have the list open, in whatever process
+};
+
+// One buffer that a writer claims.
+struct List::Claim {
+  std::size_t slot = 0;
+  std::size_t buffer = 0;
+  std::uint64_t owner = 0;      // the number of the participant: `docs/algorithm.md`, "Who lives"
+  bool owner_may_live = false;  // true also where nobody can tell: in the caller's memory
 };
 
 template <>
