@@ -168,12 +168,16 @@ std::ostream& operator<<(std::ostream& out, const Bytes& bytes) {
 }
 std::ostream& operator<<(std::ostream& out, Type type) { return out << type_name(type); }
 
+Init with_capacity(Value initial, std::size_t capacity) {
+  return Init(std::move(initial), capacity, false);
+}
+
 Init text(std::string_view initial, std::size_t capacity) {
-  return Init(Value(std::string(initial)), capacity, false);
+  return with_capacity(std::string(initial), capacity);
 }
 
 Init bytes(BytesView initial, std::size_t capacity) {
-  return Init(Value(Bytes(initial)), capacity, false);
+  return with_capacity(Bytes(initial), capacity);
 }
 
 Init pinned_value(Value value) { return Init(std::move(value), std::nullopt, true); }

@@ -15,6 +15,8 @@
 #include "atoll/atoll.h"
 #include "gtest/gtest.h"
 
+#include "testing.h"
+
 namespace libatoll::test {
 namespace {
 
@@ -219,6 +221,17 @@ TEST(Init, OfTextAndBytesKeepsTheCapacityAskedFor) {
   EXPECT_EQ(bytes(BytesView("\0", 1), 3).value(), Value(Bytes("\0", 1)));
 }
 
+TEST(Init, OfAnyValueMayAskForCapacity) {
+  EXPECT_EQ(with_capacity(7, 64).value(), Value(7));
+  EXPECT_EQ(with_capacity(std::monostate(), 64).capacity(), 64U);
+  EXPECT_FALSE(with_capacity(7, 64).is_pinned());
+  const List list = must(List::create_anonymous({with_capacity(7, 64), with_capacity(true, 0)}));
+  EXPECT_EQ(must(list[0].capacity()), 64U);
+  EXPECT_EQ(must(list[1].capacity()), 8U);
+  EXPECT_TRUE(succeeds(list[0].fetch_add(1)));
+  EXPECT_TRUE(succeeds(list[0].store(std::string(64, 'x'))));
+}
+
 TEST(Init, IsPinnedToTheTypeOfTheNumber) {
   EXPECT_TRUE(pinned(0).is_pinned());
   EXPECT_EQ(type_of(pinned(0).value()), Type::kInt64);
@@ -243,6 +256,7 @@ TEST(PublicNames, AreTheSameThings) {
   EXPECT_EQ(::atoll::type_of(::atoll::to_value(1.5)), ::atoll::Type::kDouble);
   EXPECT_EQ(::atoll::fill(3, ::atoll::text("x", 8)).count(), 3U);
   EXPECT_EQ(::atoll::bytes(9).capacity(), 9U);
+  EXPECT_EQ(::atoll::with_capacity(1, 9).capacity(), 9U);
   EXPECT_EQ(::atoll::bytes(BytesView("x", 1), 9).capacity(), 9U);
   EXPECT_TRUE(::atoll::pinned(1).is_pinned());
 }

@@ -61,6 +61,9 @@ struct atoll final {  // NOLINT(readability-identifier-naming)
   static Init bytes(BytesView initial, std::size_t capacity) {
     return libatoll::bytes(initial, capacity);
   }
+  static Init with_capacity(Value initial, std::size_t capacity) {
+    return libatoll::with_capacity(std::move(initial), capacity);
+  }
   template <typename T>
   static Init pinned(T value) {
     return libatoll::pinned(value);

@@ -43,8 +43,7 @@ class Init {
  private:
   Init(Value value, std::optional<std::size_t> capacity, bool pinned)
       : value_(std::move(value)), capacity_(capacity), pinned_(pinned) {}
-  friend Init text(std::string_view initial, std::size_t capacity);
-  friend Init bytes(BytesView initial, std::size_t capacity);
+  friend Init with_capacity(Value initial, std::size_t capacity);
   friend Init pinned_value(Value value);
 
   Value value_;
@@ -52,7 +51,10 @@ class Init {
   bool pinned_ = false;
 };
 
-// A slot with room for `capacity` bytes of text (or of bytes), first empty or `initial`.
+// A slot with room for `capacity` bytes of text or of bytes, whatever it holds first.
+Init with_capacity(Value initial, std::size_t capacity);
+
+// The same, first empty or `initial`.
 Init text(std::string_view initial, std::size_t capacity);
 Init bytes(BytesView initial, std::size_t capacity);
 inline Init text(std::size_t capacity) { return text(std::string_view(), capacity); }
