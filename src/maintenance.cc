@@ -37,12 +37,12 @@ struct Found {
   View view;  // numbers to read; its pointers lead nowhere
 };
 
-absl::StatusOr<Found> find(std::string_view name, bool read_only, bool allow_other_owner) {
+absl::StatusOr<Found> look_at(std::string_view name, const AttachOptions& options) {
   absl::StatusOr<Place> place = detail::place_in_shared_memory(name);
   if (!place.ok()) {
     return place.status();
   }
-  absl::StatusOr<File> file = detail::open_place(*place, read_only, allow_other_owner);
+  absl::StatusOr<File> file = detail::open_place(*place, options);
   if (!file.ok()) {
     return file.status();
   }
@@ -72,7 +72,7 @@ absl::StatusOr<Found> find(std::string_view name, bool read_only, bool allow_oth
 }  // namespace
 
 absl::StatusOr<List::Info> List::inspect(std::string_view name) {
-  const absl::StatusOr<Found> found = find(name, true, true);
+  const absl::StatusOr<Found> found = look_at(name, {.read_only = true, .allow_other_owner = true});
   if (!found.ok()) {
     return found.status();
   }
@@ -88,7 +88,7 @@ absl::StatusOr<List::Info> List::inspect(std::string_view name) {
 }
 
 absl::Status List::unlink_unused(std::string_view name) {
-  const absl::StatusOr<Found> found = find(name, false, false);
+  const absl::StatusOr<Found> found = look_at(name, {});
   if (!found.ok()) {
     return found.status();
   }
