@@ -897,14 +897,14 @@ INSTANTIATE_TEST_SUITE_P(Reads, PausedInSlot, ::testing::ValuesIn(kReads), name_
 const std::vector<Pair> kPairs = {
     {kFetchAdd, kFetchAdd},
     {kFetchAddPinned, kFetchAddPinned},
-    {kFetchAdd, kLoadNumber, 8},
+    {kFetchAdd, kLoadNumber},
     {kStoreLongText, kStoreLongText, 4},
     {kStoreLongText, kLoadInto, 2},
     {kLoadInto, kStoreLongText, 3},
     {kLoadInto, kStoreLongText, 6, 2},
     {kExchange, kCompareExchange, 1},
     {kCompareExchange, kStoreLongText, 1},
-    {kStoreNumber, kStoreLongText, 3},
+    {kStoreNumber, kStoreLongText, 6},
 };
 
 class PausedPair : public ::testing::TestWithParam<Pair> {};
