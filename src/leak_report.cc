@@ -22,6 +22,8 @@ struct Created {
 
 // Never destroyed: lists of static lifetime may be created and closed until the very end.
 struct Registry {
+  // What began in this process's parent. Kept, so that it is no leak to who looks for leaks.
+  const Registry* parents = nullptr;
   std::mutex mutex;
   std::vector<Created> created;
 };
@@ -30,7 +32,7 @@ Registry* current = new Registry;
 
 // What its parent created is not the child's to report; and the mutex may have been taken, by a thread
 // that the child does not have.
-void begin_anew_in_child() { current = new Registry; }
+void begin_anew_in_child() { current = new Registry{.parents = current}; }
 
 void report() {
   const char* const wanted = std::getenv("ATOLL_LEAK_REPORT");

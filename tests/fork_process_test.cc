@@ -8,8 +8,8 @@
 #include <optional>
 #include <thread>
 
-#include "own_new.h"
 #include "process.h"
+#include "sanitizers.h"
 
 // Lets a test fork at any allocation inside the library.
 namespace {
@@ -285,6 +285,7 @@ TEST(Fork, GrandchildrenOutliveBoth) {
 
 // Other threads of the parent are in the middle of their stores when it forks.
 TEST(Fork, WhileThreadsStore) {
+  ATOLL_NEEDS_FORK_BESIDE_THREADS();
   constexpr int kThreads = 3;
   constexpr int kChildren = 20;
   constexpr std::uint32_t kStores = 10;

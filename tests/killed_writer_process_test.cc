@@ -140,6 +140,8 @@ int crowd(Scene& scene, int writers, int stores) {
       }
       board->found_dead += process::passes_of(Seam::kTakingOver);
       ++board->done;
+      // Who has seen a claim of ours, given back since, must not find us dead when it asks.
+      ATOLL_CHECK(process::wait_until([&] { return board->done == writers; }));
       return 0;
     });
   }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "process.h"
+#include "sanitizers.h"
 #include "testing.h"
 
 namespace {
@@ -414,6 +415,7 @@ TEST(LeakReport, NotByChildrenOfFork) {
 // A thread creates and unlinks without end while the process forks children that end normally: none
 // of them may hang in the report.
 TEST(LeakReport, ForkWhileAThreadCreates) {
+  ATOLL_NEEDS_FORK_BESIDE_THREADS();
   constexpr int kForks = 150;
   std::atomic<bool> stop = false;
   std::atomic<std::int64_t> created = 0;

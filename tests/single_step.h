@@ -33,14 +33,7 @@
 #include <vector>
 
 #include "process.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ATOLL_SINGLE_STEP_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ATOLL_SINGLE_STEP_SANITIZED 1
-#endif
-#endif
+#include "sanitizers.h"
 
 namespace single_step {
 
@@ -343,7 +336,7 @@ class Tracee {
 inline std::string refusal() {
 #if !defined(__x86_64__)
   return "stepping through load-exclusive / store-exclusive pairs never ends on this processor";
-#elif defined(ATOLL_SINGLE_STEP_SANITIZED)
+#elif defined(ATOLL_ADDRESS_SANITIZER) || defined(ATOLL_THREAD_SANITIZER)
   return "a sanitizer's instructions are not the library's";
 #else
   process::Child asking(

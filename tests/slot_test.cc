@@ -20,7 +20,7 @@
 #include "atoll/atoll.h"
 #include "gtest/gtest.h"
 
-#include "own_new.h"
+#include "sanitizers.h"
 #include "testing.h"
 
 // ---- Counting allocations -----------------------------------------------------------------------

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <thread>
 
-#include "own_new.h"
+#include "sanitizers.h"
 #include "process.h"
 #include "testing.h"
 
