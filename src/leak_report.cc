@@ -22,17 +22,19 @@ struct Created {
 
 // Never destroyed: lists of static lifetime may be created and closed until the very end.
 struct Registry {
-  // What began in this process's parent. Kept, so that it is no leak to who looks for leaks.
-  const Registry* parents = nullptr;
+  explicit Registry(const Registry* parents) : parents(parents) {}
+
+  // Kept in a child of fork, so that it is no leak to who looks for leaks.
+  const Registry* const parents;
   std::mutex mutex;
   std::vector<Created> created;
 };
 
-Registry* current = new Registry;
+Registry* current = new Registry(nullptr);
 
 // What its parent created is not the child's to report; and the mutex may have been taken, by a thread
 // that the child does not have.
-void begin_anew_in_child() { current = new Registry{.parents = current}; }
+void begin_anew_in_child() { current = new Registry(current); }
 
 void report() {
   const char* const wanted = std::getenv("ATOLL_LEAK_REPORT");

@@ -26,10 +26,12 @@
 
 // Children of fork, of a process whose other threads allocate, that allocate or end normally.
 #if defined(ATOLL_ADDRESS_SANITIZER)
+#define ATOLL_FORK_BESIDE_THREADS 0
 #define ATOLL_NEEDS_FORK_BESIDE_THREADS()                                              \
   GTEST_SKIP() << "AddressSanitizer's allocator may be locked for ever in the child, " \
                   "and what the other threads held is a leak to it"
 #else
+#define ATOLL_FORK_BESIDE_THREADS 1
 #define ATOLL_NEEDS_FORK_BESIDE_THREADS() static_cast<void>(0)
 #endif
 
@@ -39,6 +41,13 @@
   GTEST_SKIP() << "the sanitizer makes system calls of its own"
 #else
 #define ATOLL_NEEDS_NO_OTHER_SYSTEM_CALLS() static_cast<void>(0)
+#endif
+
+// What is freed can be given out again at once.
+#if defined(ATOLL_ADDRESS_SANITIZER)
+#define ATOLL_NO_QUARANTINE 0
+#else
+#define ATOLL_NO_QUARANTINE 1
 #endif
 
 #endif  // ATOLL_TESTS_SANITIZERS_H_

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "process.h"
+#include "sanitizers.h"
 #include "system_calls.h"
 #include "testing.h"
 #include "waiting.h"
@@ -578,6 +579,7 @@ int write_much(const List& list, const Slot& slot, bool pinned) {
 }
 
 TEST_P(Wait, AWriteThatNobodyWaitsForMakesNoSystemCall) {
+  ATOLL_NEEDS_NO_OTHER_SYSTEM_CALLS();
   const bool pinned = kind() == Kind::kPinned;
   Child quiet([&] {
     write_much(list_, slot_, pinned);  // what is made once is made now
