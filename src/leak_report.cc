@@ -22,7 +22,7 @@ struct Created {
 
 // Never destroyed: lists of static lifetime may be created and closed until the very end.
 struct Registry {
-  explicit Registry(const Registry* parents) : parents(parents) {}
+  explicit Registry(const Registry* inherited) : parents(inherited) {}
 
   // Kept in a child of fork, so that it is no leak to who looks for leaks.
   const Registry* const parents;
