@@ -71,13 +71,13 @@ std::vector<int> usable_cpus() {
 }
 
 void pin(int process, int processes) {
-  static const std::vector<int> cpus = usable_cpus();
-  if (processes > static_cast<int>(cpus.size())) {
+  static const std::vector<int> kCpus = usable_cpus();
+  if (processes > static_cast<int>(kCpus.size())) {
     return;
   }
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(cpus[static_cast<std::size_t>(process)], &set);
+  CPU_SET(kCpus[static_cast<std::size_t>(process)], &set);
   must(sched_setaffinity(0, sizeof(set), &set) == 0, "sched_setaffinity");
 }
 
@@ -144,7 +144,7 @@ void take_part(const Work& work, const Contestant& contestant, int process,
 
 Sample take_sample(const Work& work, const Contestant& contestant,
                    std::chrono::nanoseconds window) {
-  static Sheet& sheet = make_shared_memory<Sheet>();
+  static auto& sheet = make_shared_memory<Sheet>();
   new (&sheet) Sheet();
   must(work.processes <= kProcessesMax, "too many processes");
   std::fflush(nullptr);

@@ -28,7 +28,7 @@ Writes a line of JSON for each sample to stdout, and progress to stderr.
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): ends the program
   bench::Extent extent;
   cpu_set_t set;
   sched_getaffinity(0, sizeof(set), &set);

@@ -23,8 +23,8 @@ constexpr std::int64_t kZero = 0;
 std::vector<Contestant> adding() {
   const atoll::List& list = make_list({0, pinned(0)});
   const atoll::Counter counter = must(list.counter(1));
-  Atomic& atomic = make_shared_memory<Atomic>();
-  Cas16& cas16 = make_shared_memory<Cas16>();
+  auto& atomic = make_shared_memory<Atomic>();
+  auto& cas16 = make_shared_memory<Cas16>();
   PthreadMutex& mutex = PthreadMutex::make(PthreadMutex::kPlain, kZero);
   PthreadMutex& robust = PthreadMutex::make(PthreadMutex::kRobust, kZero);
   auto& interprocess = *new InterprocessMutex(kZero);
@@ -48,7 +48,7 @@ std::vector<Contestant> loading(int writers) {
   const atoll::Counter counter = must(list.counter(1));
   const atoll::Slot slot = list[0];
   const atoll::Slot pinned_slot = list[1];
-  Atomic& atomic = make_shared_memory<Atomic>();
+  auto& atomic = make_shared_memory<Atomic>();
   PthreadMutex& mutex = PthreadMutex::make(PthreadMutex::kPlain, kZero);
   PthreadMutex& robust = PthreadMutex::make(PthreadMutex::kRobust, kZero);
   auto& sharable = *new InterprocessSharableMutex(kZero);
@@ -89,7 +89,7 @@ std::vector<Contestant> loading(int writers) {
 // Each load waits for the one before, which says where it looks: the time until a value is there.
 std::vector<Contestant> chained_loading() {
   const atoll::List& list = make_list({0, pinned(0)});
-  Atomic& atomic = make_shared_memory<Atomic>();
+  auto& atomic = make_shared_memory<Atomic>();
   const auto chain = [](std::string name, auto load) {
     return Contestant{std::move(name), [load](int) {
                         return Body([load](std::uint64_t operations) {

@@ -29,7 +29,7 @@ std::vector<Work> list_works(const Extent& extent);
 template <typename Operation>
 Body repeat(Operation operation) {
   return [operation](std::uint64_t operations) {
-    const Operation local = operation;
+    const Operation local = operation;  // NOLINT(performance-unnecessary-copy-initialization)
     for (; operations > 0; --operations) {
       local();
     }

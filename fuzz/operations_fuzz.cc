@@ -285,7 +285,7 @@ class Game {
       ATOLL_CHECK(absl::IsOutOfRange(list().gauge(index).status()));
       return;
     }
-    const std::size_t expected = static_cast<std::size_t>(index < 0 ? index + size : index);
+    const auto expected = static_cast<std::size_t>(index < 0 ? index + size : index);
     ATOLL_CHECK(slot.ok() && slot->index() == expected) << slot.status();
     const SlotModel& model = slots_[expected].model;
     const auto code_for = [&](Type type) {

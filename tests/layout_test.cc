@@ -100,7 +100,8 @@ TEST(Plan, OfADenseListOfNumbersTakesSixteenBytesASlot) {
 }
 
 TEST(Plan, OfAPaddedListTakesACacheLineASlot) {
-  EXPECT_EQ(must(List::bytes_needed(fill(1'000, 0))), sizeof(SegmentHeader) + 64'000);
+  EXPECT_EQ(must(List::bytes_needed(fill(1'000, 0), {.layout = Layout::kPadded})),
+            sizeof(SegmentHeader) + 64'000);
 }
 
 // ---- Segments of every kind ---------------------------------------------------------------------

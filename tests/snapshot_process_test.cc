@@ -8,8 +8,8 @@
 #include <numeric>
 #include <thread>
 
-#include "sanitizers.h"
 #include "process.h"
+#include "sanitizers.h"
 #include "testing.h"
 
 // ---- Counting allocations -----------------------------------------------------------------------

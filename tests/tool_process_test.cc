@@ -486,7 +486,7 @@ std::string ls_line(const Name& name) {
 }
 
 TEST(ToolLs, ShowsWhatAListIs) {
-  const Held held({0, libatoll::text(100), 2}, {.mode = 0640});
+  const Held held({0, libatoll::text(100), 2}, {.mode = 0640, .layout = libatoll::Layout::kPadded});
   const List second = must(List::attach(held.name));
   EXPECT_TRUE(std::regex_match(
       ls_line(held.name), std::regex(held.name.str() + " +3 +[0-9.]+[BK] +\\S+ +0640 +2 +[0-9]+s")))

@@ -22,7 +22,7 @@ class LmdbFiles {
  public:
   explicit LmdbFiles(std::size_t capacity)
       : path_("/dev/shm/atoll_bench_lmdb_" + std::to_string(getpid()) + "_" +
-              std::to_string(count_++)),
+              std::to_string(count++)),
         map_bytes_(64 * capacity + (16 << 20)) {
     must(mkdir(path_.c_str(), 0700) == 0, "mkdir for LMDB");
   }
@@ -38,7 +38,7 @@ class LmdbFiles {
   std::size_t map_bytes() const { return map_bytes_; }
 
  private:
-  static inline int count_ = 0;
+  static inline int count = 0;
   std::string path_;
   std::size_t map_bytes_;
 };

@@ -19,7 +19,7 @@ struct TextLength {
 using Variant = std::variant<std::monostate, bool, std::int64_t, double, TextLength>;
 
 inline std::int64_t fetch_add(Variant& value, std::int64_t operand) {
-  std::int64_t& number = std::get<std::int64_t>(value);
+  auto& number = std::get<std::int64_t>(value);
   const std::int64_t previous = number;
   number += operand;
   return previous;
