@@ -345,7 +345,7 @@ class DescriptorLimit {
       highest = std::max(highest, fd);
     }
     rlimit limit = before_;
-    limit.rlim_cur = static_cast<rlim_t>(highest + 1 + more);
+    limit.rlim_cur = static_cast<rlim_t>(highest) + static_cast<rlim_t>(1 + more);
     setrlimit(RLIMIT_NOFILE, &limit);
     for (int fd = 0; fd <= highest; ++fd) {
       if (fcntl(fd, F_GETFD) < 0 && fcntl(0, F_DUPFD_CLOEXEC, fd) == fd) {

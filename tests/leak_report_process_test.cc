@@ -47,7 +47,7 @@ const std::map<std::string, Program>& programs() {
       {"create_and_keep_open",
        [](const Names& names) { keep_open(must(List::create(names[0], {1}))); }},
       {"create_as_static",
-       [](const Names& names) { static const List list = must(List::create(names[0], {1})); }},
+       [](const Names& names) { static const List kList = must(List::create(names[0], {1})); }},
       {"create_closed",
        [](const Names& names) {
          List list = must(List::create(names[0], {1}));
@@ -130,8 +130,8 @@ const std::map<std::string, Program>& programs() {
       {"no_name",
        [](const Names&) {
          keep_open(must(List::create_anonymous({1})));
-         static auto* const memory = new libatoll::test::Memory(4096);
-         keep_open(must(List::create_in(memory->span(), {1})));
+         static auto* const kMemory = new libatoll::test::Memory(4096);
+         keep_open(must(List::create_in(kMemory->span(), {1})));
        }},
       {"attach",
        [](const Names& names) {
@@ -157,7 +157,7 @@ const std::map<std::string, Program>& programs() {
        }},
       {"unlink_on_close_as_static",
        [](const Names& names) {
-         static const List list = must(List::create(names[0], {1}, {.unlink_on_close = true}));
+         static const List kList = must(List::create(names[0], {1}, {.unlink_on_close = true}));
        }},
       {"unlink_on_close_never_closed",
        [](const Names& names) {

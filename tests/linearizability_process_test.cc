@@ -106,7 +106,7 @@ class Random {
 };
 
 std::uint64_t seed_of_run() {
-  static const std::uint64_t seed = [] {
+  static const std::uint64_t kSeed = [] {
     const char* given = std::getenv("ATOLL_LINEARIZABILITY_SEED");
     const std::uint64_t chosen =
         given != nullptr ? std::strtoull(given, nullptr, 10)
@@ -116,7 +116,7 @@ std::uint64_t seed_of_run() {
     std::printf("ATOLL_LINEARIZABILITY_SEED=%llu\n", static_cast<unsigned long long>(chosen));
     return chosen;
   }();
-  return seed;
+  return kSeed;
 }
 
 // ---- What a history is about --------------------------------------------------------------------
