@@ -130,7 +130,7 @@ class Dice {
 };
 
 std::uint64_t seed_of_run() {
-  static const std::uint64_t seed = [] {
+  static const std::uint64_t kSeed = [] {
     const char* given = std::getenv("ATOLL_STORM_SEED");
     const std::uint64_t chosen =
         given != nullptr ? std::strtoull(given, nullptr, 10)
@@ -140,7 +140,7 @@ std::uint64_t seed_of_run() {
     std::printf("ATOLL_STORM_SEED=%llu\n", static_cast<unsigned long long>(chosen));
     return chosen;
   }();
-  return seed;
+  return kSeed;
 }
 
 // ---- A worker -----------------------------------------------------------------------------------

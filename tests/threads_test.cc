@@ -75,10 +75,10 @@ TEST_F(HandingOver, ByACounter) {
 }
 
 TEST_F(HandingOver, ByWaiting) {
-  for (std::size_t slot = 0; slot < list_.size(); ++slot) {
-    const Stamp before = list_[slot].stamp();
-    expect_handed_over([&] { must(list_[slot].store(1)); },
-                       [&] { return list_[slot].wait(before, absl::Seconds(60)).ok(); });
+  for (const Slot slot : list_) {
+    const Stamp before = slot.stamp();
+    expect_handed_over([&] { must(slot.store(1)); },
+                       [&] { return slot.wait(before, absl::Seconds(60)).ok(); });
   }
 }
 

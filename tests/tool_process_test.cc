@@ -695,8 +695,8 @@ TEST_F(ToolGc, LeavesWhatWasAttachedMeanwhile) {
 
 std::string complete(const std::string& line) {
   const std::string script = absl::StrCat(
-      "PATH=$(dirname \"$ATOLL_TOOL\"):$PATH; . \"$ATOLL_TOOL_COMPLETION\"; COMP_WORDS=(", line,
-      "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _atoll; echo \"${COMPREPLY[@]}\"");
+      R"(PATH=$(dirname "$ATOLL_TOOL"):$PATH; . "$ATOLL_TOOL_COMPLETION"; COMP_WORDS=()", line,
+      R"(); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _atoll; echo "${COMPREPLY[@]}")");
   const Result result = tool_test::run({"bash", "-c", script});
   EXPECT_EQ(result.err, "") << line;
   return result.out;
