@@ -98,8 +98,8 @@ std::string_view code_of(Style style) {
 bool is_terminal() { return isatty(STDOUT_FILENO) == 1; }
 
 std::string styled(std::string_view text, Style style) {
-  static const bool colour = wants_colour();
-  if (!colour) {
+  static const bool kColour = wants_colour();
+  if (!kColour) {
     return std::string(text);
   }
   return absl::StrCat("\x1b[", std::string(code_of(style)), "m", std::string(text), "\x1b[0m");
