@@ -702,7 +702,7 @@ absl::StatusOr<bool> Slot::equals(const ValueView& value) const {
   const Encoded wanted = encode(value);
   for (;;) {
     const Word seen = detail::read(*header_);
-    if (wanted.tag == Tag::kDouble && (seen.is(Tag::kDouble) || seen.is(Tag::kPinnedDouble))) {
+    if (wanted.tag == Tag::kDouble && seen.is_double()) {
       return detail::from_bits<double>(seen.payload) == std::get<double>(value.variant());
     }
     const absl::StatusOr<Match> found = match(*view_, header_, seen, wanted);

@@ -29,6 +29,7 @@
 #include <span>
 
 #include "linearizability.h"
+#include "seed.h"
 #include "single_step.h"
 #include "slot_model.h"
 
@@ -70,16 +71,7 @@ bool everything() {
 }
 
 std::uint64_t random_number() {
-  static std::uint64_t state = [] {
-    const char* const given = std::getenv("ATOLL_EVERY_INSTRUCTION_SEED");
-    const std::uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 10)
-                         : process::mix(static_cast<std::uint64_t>(
-                               std::chrono::steady_clock::now().time_since_epoch().count())) %
-                               1'000'000'000;
-    std::printf("ATOLL_EVERY_INSTRUCTION_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-  }();
+  static std::uint64_t state = process::seed_from("ATOLL_EVERY_INSTRUCTION_SEED");
   return process::mix(state += 0x9e37'79b9'7f4a'7c15);
 }
 bool one_in(std::size_t count) { return everything() || random_number() % count == 0; }

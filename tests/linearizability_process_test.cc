@@ -25,6 +25,7 @@
 
 #include "linearizability.h"
 #include "process.h"
+#include "seed.h"
 #include "slot_model.h"
 
 #if defined(__x86_64__)
@@ -106,16 +107,7 @@ class Random {
 };
 
 std::uint64_t seed_of_run() {
-  static const std::uint64_t kSeed = [] {
-    const char* given = std::getenv("ATOLL_LINEARIZABILITY_SEED");
-    const std::uint64_t chosen =
-        given != nullptr ? std::strtoull(given, nullptr, 10)
-                         : process::mix(static_cast<std::uint64_t>(
-                               std::chrono::steady_clock::now().time_since_epoch().count())) %
-                               1'000'000'000;
-    std::printf("ATOLL_LINEARIZABILITY_SEED=%llu\n", static_cast<unsigned long long>(chosen));
-    return chosen;
-  }();
+  static const std::uint64_t kSeed = process::seed_from("ATOLL_LINEARIZABILITY_SEED");
   return kSeed;
 }
 

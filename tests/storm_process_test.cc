@@ -17,6 +17,7 @@
 
 #include "process.h"
 #include "sanitizers.h"
+#include "seed.h"
 
 namespace {
 
@@ -130,16 +131,7 @@ class Dice {
 };
 
 std::uint64_t seed_of_run() {
-  static const std::uint64_t kSeed = [] {
-    const char* given = std::getenv("ATOLL_STORM_SEED");
-    const std::uint64_t chosen =
-        given != nullptr ? std::strtoull(given, nullptr, 10)
-                         : static_cast<std::uint64_t>(
-                               std::chrono::steady_clock::now().time_since_epoch().count()) %
-                               1'000'000'000;
-    std::printf("ATOLL_STORM_SEED=%llu\n", static_cast<unsigned long long>(chosen));
-    return chosen;
-  }();
+  static const std::uint64_t kSeed = process::seed_from("ATOLL_STORM_SEED");
   return kSeed;
 }
 
