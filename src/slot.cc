@@ -426,7 +426,7 @@ absl::Status Slot::check_storable(Type type) const {
   return absl::OkStatus();
 }
 
-absl::Status Slot::wrong_type(const char* operation, Type expected, const Word& seen) const {
+absl::Status Slot::wrong_type(const char* operation, Type expected, Word seen) const {
   Type found;
   if (!type_of_tag(seen.tag(), found) || found == expected) {
     return impossible(*view_, header_, seen);
@@ -619,18 +619,12 @@ absl::StatusOr<StampedValue> Slot::load_stamped() const {
   return StampedValue{*std::move(value), Stamp(seen)};
 }
 
-absl::Status Slot::collect(Value& value, Stamp& stamp) const {
-  Word seen = detail::read(*header_);
-  if (seen.is_int64()) {  // without the detour of a StatusOr: long lists consist of these
-    value = detail::from_bits<std::int64_t>(seen.payload);
-  } else {
-    absl::StatusOr<Value> loaded = load_value(*view_, header_, seen);
-    if (!loaded.ok()) {
-      return loaded.status();
-    }
-    value = *std::move(loaded);
+absl::Status Slot::collect_any(Value& value, Word& seen) const {
+  absl::StatusOr<Value> loaded = load_value(*view_, header_, seen);
+  if (!loaded.ok()) {
+    return loaded.status();
   }
-  stamp = Stamp(seen);
+  value = *std::move(loaded);
   return absl::OkStatus();
 }
 

@@ -32,9 +32,50 @@ inline constexpr Tag kPinnedTag =
 template <typename T>
 inline constexpr Type kTypeOf = std::is_same_v<T, double> ? Type::kDouble : Type::kInt64;
 
+// Goes from header to header. Has the numbers that it needs for itself: after a load that acquires, the
+// compiler reads the View again, which others could have changed.
+class HeaderCursor {
+ public:
+  explicit HeaderCursor(const View& view, std::size_t first = 0)
+      : at_(reinterpret_cast<const std::byte*>(view.header(first))),
+        stride_(std::size_t{1} << view.slot_shift) {}
+  const Header& next() {
+    const auto& header = *reinterpret_cast<const Header*>(at_);
+    at_ += stride_;
+    return header;
+  }
+
+ private:
+  const std::byte* at_;
+  std::size_t stride_;
+};
+
 template <typename T>
 bool holds(const Word& seen) {
   return seen.is(kVersionedTag<T>) || seen.is(kPinnedTag<T>);
+}
+
+// The second look at slots that were read before, in halves. Versions only rise, so if their sum is still
+// the same, so is each of them, and all slots were unchanged from the end of the first pass to the
+// beginning of this one; which also shows that the halves belong together. Pinned slots have no version:
+// their values are compared.
+template <typename T>
+bool are_still(const View& view, std::span<const T> values, std::uint64_t versions) {
+  HeaderCursor headers(view);
+  std::uint64_t versions_now = 0;
+  if (!view.has_pinned_slots()) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      versions_now += detail::read_version(headers.next());
+    }
+    return versions_now == versions;
+  }
+  bool equal = true;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Word seen = detail::read_halves(headers.next());
+    versions_now += seen.version();
+    equal &= detail::to_bits(values[i]) == seen.payload;
+  }
+  return equal && versions_now == versions;
 }
 
 absl::Status never_quiet(const View& view, std::size_t passes, absl::Duration timeout) {
@@ -48,12 +89,9 @@ absl::Status never_quiet(const View& view, std::size_t passes, absl::Duration ti
 absl::StatusOr<std::vector<Value>> List::snapshot(absl::Duration timeout) const {
   const detail::Deadline deadline(timeout);
   std::vector<Value> values(size());
-  std::vector<Stamp> stamps;
-  stamps.reserve(size());
-  for (const Slot slot : *this) {
-    const std::size_t i = stamps.size();
-    stamps.push_back(slot.stamp());
-    if (absl::Status status = slot.collect(values[i], stamps[i]); !status.ok()) {
+  std::vector<Word> seen(size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (absl::Status status = (*this)[i].collect(values[i], seen[i]); !status.ok()) {
       return status;
     }
   }
@@ -63,9 +101,9 @@ absl::StatusOr<std::vector<Value>> List::snapshot(absl::Duration timeout) const 
     bool quiet = true;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Slot slot = (*this)[i];
-      if (slot.stamp() != stamps[i]) [[unlikely]] {
+      if (!slot.is_still(seen[i])) [[unlikely]] {
         quiet = false;
-        if (absl::Status status = slot.collect(values[i], stamps[i]); !status.ok()) {
+        if (absl::Status status = slot.collect(values[i], seen[i]); !status.ok()) {
           return status;
         }
       }
@@ -83,27 +121,23 @@ template <typename T>
 absl::StatusOr<std::vector<T>> List::snapshot_numbers(absl::Duration timeout) const {
   const detail::Deadline deadline(timeout);
   std::vector<T> values(size());
-  // Versions only rise, so if their sum is the same in two passes, so is each of them, and all slots
-  // were unchanged from the end of the first pass to the beginning of the second. Pinned slots have
-  // no version; their values are compared.
-  std::uint64_t versions_before = 0;
-  for (std::size_t passes = 0;; ++passes) {
+  const std::span<T> out(values);
+  const bool has_pinned = view().has_pinned_slots();  // spares most lists a comparison a slot
+  for (std::size_t passes = 1;; ++passes) {
+    HeaderCursor headers(view());
     std::uint64_t versions = 0;
-    bool quiet = passes > 0;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const Word seen = detail::read(*view().header(i));
-      if (!holds<T>(seen)) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const Word seen = detail::read_halves(headers.next());
+      if (!seen.is(kVersionedTag<T>) && (!has_pinned || !seen.is(kPinnedTag<T>))) [[unlikely]] {
         return (*this)[i].wrong_type("snapshot", kTypeOf<T>, seen);
       }
+      out[i] = detail::from_bits<T>(seen.payload);
       versions += seen.version();
-      quiet &= detail::to_bits(values[i]) == seen.payload;
-      values[i] = detail::from_bits<T>(seen.payload);
     }
-    if (quiet && versions == versions_before) {
+    if (are_still(view(), std::span<const T>(values), versions)) {
       return values;
     }
-    versions_before = versions;
-    if (passes > 0 && deadline.is_over()) {
+    if (deadline.is_over()) {
       return never_quiet(view(), passes, timeout);
     }
   }
@@ -134,8 +168,9 @@ absl::Status List::load_numbers(std::size_t first, std::span<T> out) const {
   if (absl::Status status = check_range(first, out.size()); !status.ok()) {
     return status;
   }
+  HeaderCursor headers(view(), first);
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const Word seen = detail::read(*view().header(first + i));
+    const Word seen = detail::read(headers.next());
     if (!holds<T>(seen)) [[unlikely]] {
       return (*this)[first + i].wrong_type("load_range", kTypeOf<T>, seen);
     }

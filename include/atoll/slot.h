@@ -203,13 +203,27 @@ class Slot {
   absl::Status check_writable() const;
   // Whether a value of that type of number may be stored here.
   absl::Status check_storable(Type type) const;
-  // `load_stamped`, into places that are there already.
-  absl::Status collect(Value& value, Stamp& stamp) const;
+  // The value, and in `seen` the header that it belongs to, both into places that are there already.
+  absl::Status collect(Value& value, detail::Word& seen) const {
+    seen = detail::read(*header_);
+    if (!seen.is_int64()) {
+      return collect_any(value, seen);
+    }
+    // Without a call: long lists consist of these.
+    value = detail::from_bits<std::int64_t>(seen.payload);
+    return absl::OkStatus();
+  }
+  absl::Status collect_any(Value& value, detail::Word& seen) const;
+  // Whether the slot still has the stamp of the header `seen`. If meta is that header's, it was there
+  // when meta was read.
+  bool is_still(const detail::Word& seen) const {
+    return Stamp(detail::read_halves(*header_)) == Stamp(seen);
+  }
   // As `List::count` compares: doubles by ==.
   absl::StatusOr<bool> equals(const ValueView& value) const;
   absl::StatusOr<std::string> load_text(Type type) const;
   // The error of `operation`, which needs `expected` and found the header `seen`.
-  absl::Status wrong_type(const char* operation, Type expected, const detail::Word& seen) const;
+  absl::Status wrong_type(const char* operation, Type expected, detail::Word seen) const;
   // The same for operations that inline: out of line down to the StatusOr and with all by value, so
   // that nothing of an error burdens their successful path.
   template <typename T>

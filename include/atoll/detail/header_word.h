@@ -138,25 +138,36 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
 static_assert(std::endian::native == std::endian::little,
               "the futex word is the low half of meta, which must lie first");
 
+// Reads each half once, so the payload may belong to a later header than the meta. For who looks twice
+// in any case: if the next look finds the same version, no swap lay between the two looks at meta (H1),
+// and the payload read between them belongs to it. A pinned slot's meta never moves; its payload is a
+// value of its own.
+inline Word read_halves(const Header& header) {
+  // [edge:publish] acquire: what the writer did before its swap is visible to us: the text it
+  // copied, and that it owned the buffer. seq_cst: see pinned_load().
+  const std::uint64_t meta = header.meta.load(std::memory_order_seq_cst);
+  // [edge:publish] acquire, for the order of our own loads: the second look at meta must not be
+  // taken before this one. seq_cst: where the slot is pinned, this is pinned_load().
+  const std::uint64_t payload = header.payload.load(std::memory_order_seq_cst);
+  return {payload, meta};
+}
+
 // Reads both halves as they were at one instant. Lock-free: goes round again only because another
 // write completed in between.
-//
-// If the two reads of meta agree, no swap lies between them (H1), so the payload read between them
-// belongs to that meta. A pinned slot's meta never moves; its payload is a value of its own.
 inline Word read(const Header& header) {
   for (;;) {
-    // [edge:publish] acquire: what the writer did before its swap is visible to us: the text it
-    // copied, and that it owned the buffer. seq_cst: see pinned_load().
-    const std::uint64_t before = header.meta.load(std::memory_order_seq_cst);
-    // [edge:publish] acquire, for the order of our own loads: the second look at meta must not be
-    // taken before this one. seq_cst: where the slot is pinned, this is pinned_load().
-    const std::uint64_t payload = header.payload.load(std::memory_order_seq_cst);
-    // relaxed: a stale value here can only be `before` itself, and then nothing came between.
-    const std::uint64_t after = header.meta.load(std::memory_order_relaxed);
-    if (before == after) [[likely]] {
-      return {payload, before};
+    const Word seen = read_halves(header);
+    // relaxed: a stale value here can only be `seen.meta` itself, and then nothing came between.
+    if (header.meta.load(std::memory_order_relaxed) == seen.meta) [[likely]] {
+      return seen;
     }
   }
+}
+
+// Reads the version alone, of a header that was read before in halves.
+inline std::uint64_t read_version(const Header& header) {
+  // seq_cst: as in read_halves(), of which this is the second time.
+  return Word{.meta = header.meta.load(std::memory_order_seq_cst)}.version();
 }
 
 // Reads meta alone. relaxed: used to compare with a meta that was read before, after an acquire

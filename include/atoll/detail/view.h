@@ -34,7 +34,7 @@ struct View {
   std::size_t buffer_alignment = 0;
   // The word on which those sleep who wait for a pinned slot.
   std::byte* wait_words = nullptr;
-  std::size_t wait_word_stride = 0;
+  std::size_t wait_word_stride = 0;  // 0 where none is pinned: they have one word together
 
   std::string name;  // empty: the list has none
   absl::Duration claim_timeout = absl::ZeroDuration();
@@ -48,6 +48,7 @@ struct View {
     return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(header) - slots) >>
            slot_shift;
   }
+  bool has_pinned_slots() const { return wait_word_stride != 0; }
   WaitWord& wait_word(std::size_t index) const {
     return *reinterpret_cast<WaitWord*>(wait_words + index * wait_word_stride);
   }
