@@ -176,10 +176,11 @@ int stand_by(const List& list, AlternationBoard& board, std::size_t self, bool p
       }
     }
   };
+  const bool sleeps_on_two = process::has_futex_waitv();
   for (;;) {
-    // On two slots at once, or on the one alone.
+    // On two slots at once, where one can sleep on two, or on the one alone.
     const Slot slot = list[0];
-    if (self % 2 == 0) {
+    if (self % 2 == 0 || !sleeps_on_two) {
       must(slot.wait(slot.stamp(), absl::InfiniteDuration()));
     } else {
       const libatoll::AwaitedSlot both[] = {{list[1], list[1].stamp()}, {slot, slot.stamp()}};

@@ -5,8 +5,10 @@
 #define ATOLL_TESTS_WAITING_H_
 
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -30,6 +32,12 @@ inline bool is_asleep(pid_t pid) {
   }
 #endif
   return number == SYS_futex || number == SYS_futex_waitv;
+}
+
+// Whether this kernel lets a process sleep on several words at once (Linux 5.16). Where it does not,
+// `wait_any` looks from time to time, and nobody is found asleep in it.
+inline bool has_futex_waitv() {
+  return syscall(SYS_futex_waitv, nullptr, 0, 0, nullptr, 0) == -1 && errno == EINVAL;
 }
 
 inline ::testing::AssertionResult falls_asleep(pid_t pid) {
