@@ -166,7 +166,7 @@ inline Word read(const Header& header) {
 
 // Reads the version alone, of a header that was read before in halves.
 inline std::uint64_t read_version(const Header& header) {
-  // seq_cst: as in read_halves(), of which this is the second time.
+  // [edge:publish] acquire. seq_cst: as in read_halves(), of which this is the second time.
   return Word{.meta = header.meta.load(std::memory_order_seq_cst)}.version();
 }
 
