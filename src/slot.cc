@@ -479,27 +479,29 @@ absl::StatusOr<Bytes> Slot::load<Bytes>() const {
 }
 
 absl::StatusOr<std::size_t> Slot::load_into(std::span<char> out) const {
+  const auto copy = [&out](const std::byte* shared, std::size_t length) {
+    detail::copy_from_shared(out.data(), shared, length);
+  };
+  for (;;) {
+    const Word seen = detail::read(*header_);
+    SlotBuffers buffers;
+    if (!seen.is_long() || !find_buffers(*view_, index(), buffers) ||
+        !detail::is_possible(seen, buffers) || seen.long_length() > out.size()) [[unlikely]] {
+      return load_short_into(out, seen);
+    }
+    if (detail::read_text(*header_, seen, buffers, copy)) [[likely]] {
+      return static_cast<std::size_t>(seen.long_length());
+    }
+  }
+}
+
+absl::StatusOr<std::size_t> Slot::load_short_into(std::span<char> out, Word seen) const {
   const auto too_small = [&](std::size_t length) {
     return absl::ResourceExhaustedError(
         absl::StrFormat("%s holds %d bytes, the buffer to load them into has %d",
                         label_of(*view_, header_), length, out.size()));
   };
-  for (;;) {
-    const Word seen = detail::read(*header_);
-    if (seen.tag() == Tag::kInlineText || seen.tag() == Tag::kInlineBytes) {
-      if (!is_possible(seen)) {
-        return impossible(*view_, header_, seen);
-      }
-      const std::size_t length = seen.inline_length();
-      if (length > out.size()) {
-        return too_small(length);
-      }
-      std::copy_n(reinterpret_cast<const char*>(&seen.payload), length, out.data());
-      return length;
-    }
-    if (!seen.is_long()) {
-      return wrong_type("load_into", Type::kText, seen);
-    }
+  if (seen.is_long()) {
     SlotBuffers buffers;
     if (absl::Status status = buffers_of(*view_, header_, seen, buffers); !status.ok()) {
       return status;
@@ -507,13 +509,20 @@ absl::StatusOr<std::size_t> Slot::load_into(std::span<char> out) const {
     if (seen.long_length() > out.size()) {
       return too_small(seen.long_length());
     }
-    const auto copy = [&out](const std::byte* shared, std::size_t length) {
-      detail::copy_from_shared(out.data(), shared, length);
-    };
-    if (detail::read_text(*header_, seen, buffers, copy)) {
-      return static_cast<std::size_t>(seen.long_length());
-    }
+    return impossible_descriptor(*view_, header_);  // it was so a moment ago, and never changes
   }
+  if (seen.tag() != Tag::kInlineText && seen.tag() != Tag::kInlineBytes) {
+    return wrong_type("load_into", Type::kText, seen);
+  }
+  if (!is_possible(seen)) {
+    return impossible(*view_, header_, seen);
+  }
+  const std::size_t length = seen.inline_length();
+  if (length > out.size()) {
+    return too_small(length);
+  }
+  std::copy_n(reinterpret_cast<const char*>(&seen.payload), length, out.data());
+  return length;
 }
 
 absl::Status Slot::store(const ValueView& desired) const {

@@ -222,6 +222,8 @@ class Slot {
   // As `List::count` compares: doubles by ==.
   absl::StatusOr<bool> equals(const ValueView& value) const;
   absl::StatusOr<std::string> load_text(Type type) const;
+  // `load_into` of a header that names no longer text which fits: short text, or an error.
+  absl::StatusOr<std::size_t> load_short_into(std::span<char> out, detail::Word seen) const;
   // The error of `operation`, which needs `expected` and found the header `seen`.
   absl::Status wrong_type(const char* operation, Type expected, detail::Word seen) const;
   // The same for operations that inline: out of line down to the StatusOr and with all by value, so
