@@ -1233,8 +1233,8 @@ TEST(LinearizabilityProcess, OfSnapshotsOfNumbers) {
                                                .slots_at_once = 3,
                                                .snapshots = true,
                                                .rounds = 3000,
-                                               .overlapping_percent_min = 10,
-                                               .reordered_per_mille_min = 50});
+                                               .overlapping_percent_min = 5,
+                                               .reordered_per_mille_min = 20});
 }
 
 TEST(LinearizabilityProcess, OfTheKilled) {
