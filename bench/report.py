@@ -176,6 +176,7 @@ def full_tables(results):
         works.setdefault(work, []).append((processes, size))
     parts = []
     for work, columns in works.items():
+        columns.sort(key=lambda column: column[::-1])
         heads = [", ".join(filter(None, [f"{p} process" + "es" * (p > 1), show_size(s, work)])) for p, s in columns]
         contestants = list(dict.fromkeys(c for p, s in columns for c in sorted(results.ns[work, p, s])))
         lines = [f"### {work}", "", "| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
