@@ -18,6 +18,7 @@ BUFFERS = "src/text_buffers.cc"
 TORN = "torn_text_process_test"
 KILLED = "killed_writer_process_test"
 FORGED = "text_buffers_test"
+EVERY = "every_instruction_process_test"
 X86 = "x86-64 keeps this order by itself; the fence stops the compiler only"
 
 MUTATIONS = [
@@ -89,7 +90,7 @@ MUTATIONS = [
         [FORGED, KILLED, TORN]),
     Mutation("no-meta-after-sequence", "a reader does not look at the header after noting the sequence", [
         ("src/text_buffers.h", "  if (reread_meta(header) != seen.meta) {\n    return false;\n  }\n", "")],
-        [TORN]),
+        [TORN, EVERY]),
     Mutation("no-copy-fence", "no fence between the copy and the last look at the sequence", [
         (HEADER, "  std::atomic_thread_fence(std::memory_order_acquire);\n", "")],
         [TORN], X86),
@@ -109,10 +110,10 @@ MUTATIONS = [
     # ---- The dead ----
     Mutation("never-take-over", "a dead writer's claim is never taken over", [
         (BUFFERS, "if (!ask_for_the_dead || self.may_live(from)) {", "if (!ask_for_the_dead || true) {")],
-        [KILLED]),
+        [FORGED, EVERY, KILLED]),
     Mutation("take-over-the-living", "a live writer's claim is taken over", [
         (BUFFERS, "if (!ask_for_the_dead || self.may_live(from)) {", "if (!ask_for_the_dead) {")],
-        [KILLED, FORGED]),
+        [FORGED, "storm_process_test", KILLED]),
     Mutation("share-description", "a child of fork keeps its parent's description", [
         ("src/participants.cc", "  fd_ = open_anew(parents);\n", "  fd_ = fcntl(parents, F_DUPFD_CLOEXEC, 0);\n")],
         ["fork_process_test"]),
