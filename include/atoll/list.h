@@ -224,6 +224,12 @@ class List {
   bool is_read_only() const { return !view().writable; }
   // The size of the segment.
   std::size_t bytes() const { return view().bytes; }
+  // The segment as it lies in memory, for tools that look at its bytes: other processes may be writing
+  // to them. Valid while the list is open; empty if it is not.
+  std::span<const std::byte> memory() const {
+    return is_open() ? std::span<const std::byte>(view().base, bytes())
+                     : std::span<const std::byte>();
+  }
   // The descriptor to pass to another process for `attach_fd`; -1 for a list that is not unnamed.
   // It stays the list's, and is closed with it.
   int fd() const;

@@ -1,0 +1,66 @@
+"""A fixed-length list of typed slots in shared memory, lock-free and process-safe.
+
+>>> from atoll import ShareableList
+>>> with ShareableList([0, 0.5, "idle"], name="jobs") as jobs:
+...     jobs.fetch_add(0, 1)
+...     jobs.shm.unlink()
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any, Callable
+
+from ._atoll import List, Segment, Stamp
+
+__all__ = ["Segment", "ShareableList", "Stamp"]
+
+
+class ShareableList(List):
+    """multiprocessing.shared_memory.ShareableList, process-safe.
+
+    With a sequence, creates a list (under `name`, or a name of its own); with a name alone, attaches
+    to it. A list is removed by `shm.unlink()` and by nothing else.
+
+    capacity   room for text and bytes: bytes for every slot, or a dict from index to bytes
+    pinned     True, or the indices of slots that hold an int (a float) for ever, and are faster
+    read_only  attaches for reading alone
+    """
+
+    __slots__ = ()
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self)!r}, name={self.shm.name!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(type(self), name=self.shm.name), ()
+
+    def __enter__(self) -> ShareableList:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.shm.close()
+
+    def count(self, value: object) -> int:
+        """How many items equal `value`."""
+        return sum(1 for item in self if value == item)
+
+    def index(self, value: object) -> int:
+        """The first index whose item equals `value`; ValueError if none does."""
+        for place, item in enumerate(self):
+            if value == item:
+                return place
+        raise ValueError(f"{value!r} not in this container")
+
+    def update(self, index: int, function: Callable[[Any], Any]) -> Any:
+        """Replaces the item v by function(v), as one atomic step, and returns the new item.
+
+        `function` runs again whenever another write came in between.
+        """
+        while True:
+            seen, stamp = self.load_stamped(index)
+            desired = function(seen)
+            if self.compare_exchange(index, stamp, desired):
+                return desired

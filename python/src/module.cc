@@ -1,0 +1,687 @@
+// atoll._atoll: a list as a Python type, and its segment as the `.shm` of CPython's class.
+//
+// Where calls are many and short (items, length, read-modify-write) the type has functions of the C
+// API in its slots and its method table; everything else goes through pybind11.
+//
+// The GIL guards all that is here. It is released where a call may sleep or copy much. `Unlocked` does
+// so, and counts: a list in use by another thread, or with views of its memory, refuses to be closed,
+// because closing unmaps.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+// pybind11 includes Python.h as Python wants to be included; the others come after.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "atoll/atoll.h"
+
+#include "errors.h"
+#include "values.h"
+
+namespace py = pybind11;
+
+namespace libatoll::python {
+namespace {
+
+// Values longer than this are copied without the GIL.
+constexpr std::size_t kLongBytes = std::size_t{64} * 1024;
+// How long Ctrl-C can go unnoticed.
+constexpr absl::Duration kSignalInterval = absl::Milliseconds(50);
+
+// What a list shares with its `.shm` and with the views of its memory.
+struct Shared {
+  explicit Shared(List opened)
+      : list(std::move(opened)),
+        name(list.name().substr(list.name().starts_with('/') ? 1 : 0)),
+        bytes(list.bytes()) {}
+
+  List list;
+  std::string name;
+  std::size_t bytes;
+  std::size_t views = 0;  // buffers handed out
+  std::size_t users = 0;  // calls that go on without the GIL
+};
+
+// Releases the GIL, and keeps the list open meanwhile.
+class Unlocked {
+ public:
+  explicit Unlocked(Shared& shared) : shared_(shared) {
+    ++shared_.users;
+    thread_ = PyEval_SaveThread();
+  }
+  ~Unlocked() {
+    PyEval_RestoreThread(thread_);
+    --shared_.users;
+  }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  Shared& shared_;
+  PyThreadState* thread_;
+};
+
+// The exporter of the segment's bytes: views keep it, and so the mapping, alive.
+struct Memory {
+  std::shared_ptr<Shared> shared;
+};
+
+struct Segment {
+  std::shared_ptr<Shared> shared;
+  py::object view = py::none();  // the one that `buf` hands out
+};
+
+struct Handle {
+  std::shared_ptr<Shared> shared;
+  py::object segment;
+};
+
+[[noreturn]] void raise() { throw py::error_already_set(); }
+[[noreturn]] void raise(const absl::Status& status, Doing doing = Doing::kUsing) {
+  fail(status, doing);
+  raise();
+}
+[[noreturn]] void raise(PyObject* type, const std::string& message) {
+  PyErr_SetString(type, message.c_str());
+  raise();
+}
+
+template <typename T>
+T value_or_raise(absl::StatusOr<T> result, Doing doing = Doing::kUsing) {
+  if (!result.ok()) {
+    raise(result.status(), doing);
+  }
+  return *std::move(result);
+}
+
+// The C++ object in an instance of `T`'s Python type: pybind11 keeps it, for a type with one C++ base,
+// in the first place. nullptr, with an exception set, if `__init__` has not been called.
+template <typename T>
+T* held_by(PyObject* self) {
+  void* value = reinterpret_cast<py::detail::instance*>(self)->simple_value_holder[0];
+  if (value == nullptr) [[unlikely]] {
+    PyErr_SetString(PyExc_ValueError, "the list was not initialized");
+  }
+  return static_cast<T*>(value);
+}
+
+Shared* open_list_of(PyObject* self) {
+  const Handle* handle = held_by<Handle>(self);
+  if (handle == nullptr) [[unlikely]] {
+    return nullptr;
+  }
+  if (!handle->shared->list.is_open()) [[unlikely]] {
+    PyErr_SetString(PyExc_ValueError, "the list is closed");
+    return nullptr;
+  }
+  return handle->shared.get();
+}
+
+constexpr const char* kGetError = "index out of range";
+constexpr const char* kSetError = "assignment index out of range";
+
+std::optional<Slot> slot_at(Shared& shared, Py_ssize_t index, const char* error = kGetError) {
+  const auto size = static_cast<Py_ssize_t>(shared.list.size());
+  if (index < 0) {
+    index += size;
+  }
+  if (index < 0 || index >= size) [[unlikely]] {
+    PyErr_SetString(PyExc_IndexError, error);
+    return std::nullopt;
+  }
+  return shared.list[static_cast<std::size_t>(index)];
+}
+
+std::optional<Slot> slot_at(Shared& shared, PyObject* index, const char* error = kGetError) {
+  const Py_ssize_t number = PyNumber_AsSsize_t(index, PyExc_IndexError);
+  if (number == -1 && PyErr_Occurred() != nullptr) [[unlikely]] {
+    return std::nullopt;
+  }
+  return slot_at(shared, number, error);
+}
+
+bool may_be_long(const Shared& shared, Slot slot) {
+  if (shared.bytes <= kLongBytes) {
+    return false;
+  }
+  const auto capacity = slot.capacity();
+  return capacity.ok() && *capacity > kLongBytes;
+}
+
+// Text that has a buffer may have to wait for one.
+bool may_wait(const ValueView& value) { return value.contents().size() > 8; }
+
+PyObject* get(Shared& shared, Slot slot) {
+  const auto value = [&] {
+    if (may_be_long(shared, slot)) [[unlikely]] {
+      const Unlocked unlocked(shared);
+      return slot.load();
+    }
+    return slot.load();
+  }();
+  return value.ok() ? to_object(*value) : fail(value.status());
+}
+
+// ---- Slots of the type --------------------------------------------------------------------------
+
+Py_ssize_t length(PyObject* self) {
+  const Shared* shared = open_list_of(self);
+  return shared != nullptr ? static_cast<Py_ssize_t>(shared->list.size()) : -1;
+}
+
+PyObject* get_item(PyObject* self, PyObject* index) {
+  Shared* shared = open_list_of(self);
+  if (shared == nullptr) {
+    return nullptr;
+  }
+  const auto slot = slot_at(*shared, index);
+  return slot ? get(*shared, *slot) : nullptr;
+}
+
+PyObject* get_item_at(PyObject* self, Py_ssize_t index) {
+  Shared* shared = open_list_of(self);
+  if (shared == nullptr) {
+    return nullptr;
+  }
+  if (index < 0) {  // the interpreter has added the length already
+    PyErr_SetString(PyExc_IndexError, kGetError);
+    return nullptr;
+  }
+  const auto slot = slot_at(*shared, index);
+  return slot ? get(*shared, *slot) : nullptr;
+}
+
+int set_item(PyObject* self, PyObject* index, PyObject* object) {
+  Shared* shared = open_list_of(self);
+  if (shared == nullptr) {
+    return -1;
+  }
+  if (object == nullptr) {
+    PyErr_SetString(PyExc_TypeError, "items cannot be deleted: the length of the list is fixed");
+    return -1;
+  }
+  const auto slot = slot_at(*shared, index, kSetError);
+  if (!slot) {
+    return -1;
+  }
+  const auto value = to_view(object);
+  if (!value) {
+    return -1;
+  }
+  const absl::Status stored = [&] {
+    if (may_wait(*value)) {
+      const Unlocked unlocked(*shared);
+      return slot->store(*value);
+    }
+    return slot->store(*value);
+  }();
+  if (!stored.ok()) [[unlikely]] {
+    fail(stored);
+    return -1;
+  }
+  return 0;
+}
+
+// ---- Read-modify-write --------------------------------------------------------------------------
+
+struct FetchAdd {
+  auto operator()(Slot slot, auto operand) const { return slot.fetch_add(operand); }
+};
+struct FetchSub {
+  auto operator()(Slot slot, auto operand) const { return slot.fetch_sub(operand); }
+};
+struct FetchAnd {
+  auto operator()(Slot slot, std::int64_t operand) const { return slot.fetch_and(operand); }
+};
+struct FetchOr {
+  auto operator()(Slot slot, std::int64_t operand) const { return slot.fetch_or(operand); }
+};
+struct FetchXor {
+  auto operator()(Slot slot, std::int64_t operand) const { return slot.fetch_xor(operand); }
+};
+struct FetchMin {
+  auto operator()(Slot slot, auto operand) const { return slot.fetch_min(operand); }
+};
+struct FetchMax {
+  auto operator()(Slot slot, auto operand) const { return slot.fetch_max(operand); }
+};
+
+template <typename Fetch>
+constexpr bool kTakesDouble = !std::is_same_v<Fetch, FetchAnd> && !std::is_same_v<Fetch, FetchOr> &&
+                              !std::is_same_v<Fetch, FetchXor>;
+
+// fetch(index, operand): the previous value.
+template <typename Fetch>
+PyObject* fetch(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 2) {
+    PyErr_Format(PyExc_TypeError, "expected an index and an operand, got %zd arguments", count);
+    return nullptr;
+  }
+  Shared* shared = open_list_of(self);
+  if (shared == nullptr) {
+    return nullptr;
+  }
+  const auto slot = slot_at(*shared, arguments[0]);
+  if (!slot) {
+    return nullptr;
+  }
+  PyObject* operand = arguments[1];
+  if (PyLong_Check(operand)) {
+    const auto number = to_int64(operand);
+    if (!number) {
+      return nullptr;
+    }
+    const auto previous = Fetch{}(*slot, *number);
+    if (previous.ok()) [[likely]] {
+      return PyLong_FromLongLong(*previous);
+    }
+    if constexpr (kTakesDouble<Fetch>) {
+      // A float takes an int, as everywhere in Python.
+      if (absl::IsFailedPrecondition(previous.status())) {
+        const auto previous_double = Fetch{}(*slot, static_cast<double>(*number));
+        if (previous_double.ok()) {
+          return PyFloat_FromDouble(*previous_double);
+        }
+      }
+    }
+    return fail(previous.status());
+  }
+  if constexpr (kTakesDouble<Fetch>) {
+    if (PyFloat_Check(operand)) {
+      const auto previous = Fetch{}(*slot, PyFloat_AS_DOUBLE(operand));
+      return previous.ok() ? PyFloat_FromDouble(*previous) : fail(previous.status());
+    }
+  }
+  PyErr_Format(PyExc_TypeError, "the operand must be a number%s, not %.200s",
+               kTakesDouble<Fetch> ? "" : " without a fraction", Py_TYPE(operand)->tp_name);
+  return nullptr;
+}
+
+template <typename Fetch>
+PyMethodDef fetch_method(const char* name, const char* doc) {
+  // The C API's own way to store a function of another type.
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&fetch<Fetch>)),
+          METH_FASTCALL, doc};
+}
+
+void set_up_list_type(PyHeapTypeObject* type) {
+  static PyMethodDef methods[] = {
+      fetch_method<FetchAdd>("fetch_add", "Adds to a number; returns the previous value."),
+      fetch_method<FetchSub>("fetch_sub", "Subtracts from a number; returns the previous value."),
+      fetch_method<FetchAnd>("fetch_and", "Ands the bits of an int; returns the previous value."),
+      fetch_method<FetchOr>("fetch_or", "Ors the bits of an int; returns the previous value."),
+      fetch_method<FetchXor>("fetch_xor", "Xors the bits of an int; returns the previous value."),
+      fetch_method<FetchMin>("fetch_min", "Stores the lesser number; returns the previous value."),
+      fetch_method<FetchMax>("fetch_max", "Stores the greater number; returns the previous value."),
+      {nullptr, nullptr, 0, nullptr},
+  };
+  type->ht_type.tp_methods = methods;
+  type->as_mapping.mp_length = &length;
+  type->as_mapping.mp_subscript = &get_item;
+  type->as_mapping.mp_ass_subscript = &set_item;
+  type->as_sequence.sq_length = &length;
+  type->as_sequence.sq_item = &get_item_at;
+}
+
+// ---- The segment --------------------------------------------------------------------------------
+
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  const Memory* memory = held_by<Memory>(self);
+  if (memory == nullptr) {
+    return -1;
+  }
+  Shared& shared = *memory->shared;
+  if (!shared.list.is_open()) {
+    PyErr_SetString(PyExc_ValueError, "the list is closed");
+    return -1;
+  }
+  // The buffer protocol has no const; `readonly` says it.
+  void* base = const_cast<std::byte*>(shared.list.memory().data());
+  if (PyBuffer_FillInfo(view, self, base, static_cast<Py_ssize_t>(shared.bytes), 1, flags) != 0) {
+    return -1;
+  }
+  ++shared.views;
+  return 0;
+}
+
+void release_buffer(PyObject* self, Py_buffer* /*view*/) { --held_by<Memory>(self)->shared->views; }
+
+void set_up_memory_type(PyHeapTypeObject* type) {
+  type->as_buffer.bf_getbuffer = &get_buffer;
+  type->as_buffer.bf_releasebuffer = &release_buffer;
+  type->ht_type.tp_as_buffer = &type->as_buffer;
+}
+
+py::object buf_of(Segment& segment) {
+  if (!segment.shared->list.is_open()) {
+    return py::none();
+  }
+  if (segment.view.is_none()) {
+    const py::object memory = py::cast(Memory{segment.shared});
+    segment.view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(memory.ptr()));
+    if (!segment.view) {
+      segment.view = py::none();
+      raise();
+    }
+  }
+  return segment.view;
+}
+
+void close(Segment& segment) {
+  Shared& shared = *segment.shared;
+  if (!shared.list.is_open()) {
+    return;
+  }
+  if (shared.users > 0) {
+    raise(PyExc_BufferError, "cannot close '" + shared.name + "': another thread is using it");
+  }
+  if (!segment.view.is_none()) {
+    try {
+      segment.view.attr("release")();
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_BufferError)) {
+        throw;
+      }
+      error.restore();
+      PyErr_Clear();
+    }
+    segment.view = py::none();
+  }
+  if (shared.views > 0) {
+    raise(PyExc_BufferError,
+          "cannot close '" + shared.name + "': views of its shm.buf exist; release them first");
+  }
+  shared.list.close();
+}
+
+void unlink(const Segment& segment) {
+  const absl::Status status = segment.shared->list.unlink();
+  if (!status.ok()) {
+    raise(status, Doing::kOpening);
+  }
+}
+
+// ---- Opening ------------------------------------------------------------------------------------
+
+std::size_t to_capacity(py::handle object) {
+  const Py_ssize_t capacity = PyNumber_AsSsize_t(object.ptr(), PyExc_OverflowError);
+  if (capacity == -1 && PyErr_Occurred() != nullptr) {
+    raise();
+  }
+  if (capacity < 0) {
+    raise(PyExc_ValueError, "capacity must not be negative");
+  }
+  return static_cast<std::size_t>(capacity);
+}
+
+// What CPython's class reserves: one byte more than the text, rounded up to 8.
+std::size_t default_capacity(const ValueView& value) {
+  return 8 * (value.contents().size() / 8 + 1);
+}
+
+// `capacity`: None, bytes for every slot, or a mapping from index to bytes. `pinned`: True, False, or
+// a container of indices.
+std::vector<Init> initial_values(const py::object& sequence, const py::object& capacity,
+                                 const py::object& pinned) {
+  const bool by_index = !capacity.is_none() && PyIndex_Check(capacity.ptr()) == 0;
+  const std::size_t for_all = capacity.is_none() || by_index ? 0 : to_capacity(capacity);
+  const bool is_flag = PyBool_Check(pinned.ptr());
+  std::vector<Init> values;
+  for (const py::handle item : py::iter(sequence)) {
+    const auto value = to_view(item.ptr());
+    if (!value) {
+      raise();
+    }
+    const py::int_ index(values.size());
+    if (is_flag ? pinned.is(py::bool_(true)) : pinned.contains(index)) {
+      values.push_back(pinned_value(to_value(*value)));
+      continue;
+    }
+    std::size_t room = std::max(default_capacity(*value), for_all);
+    if (by_index && capacity.contains(index)) {
+      room = std::max(room, to_capacity(capacity[index]));
+    }
+    values.push_back(with_capacity(to_value(*value), room));
+  }
+  return values;
+}
+
+std::unique_ptr<Handle> open(const py::object& sequence, const std::optional<std::string>& name,
+                             const py::object& capacity, const py::object& pinned, bool read_only) {
+  if (name && name->empty()) {
+    raise(PyExc_ValueError, "the name of a list must not be empty");
+  }
+  const bool attaching = name && sequence.is_none();
+  if (attaching && !(capacity.is_none() && pinned.is(py::bool_(false)))) {
+    raise(PyExc_ValueError, "capacity and pinned are for a list that is created, not attached to");
+  }
+  if (!attaching && read_only) {
+    raise(PyExc_ValueError, "read_only is for a list that is attached to, not created");
+  }
+  const std::vector<Init> values =
+      attaching ? std::vector<Init>()
+                : initial_values(sequence.is_none() ? py::tuple() : sequence, capacity, pinned);
+  absl::StatusOr<List> list = [&] {
+    const py::gil_scoped_release released;
+    return attaching ? List::attach(*name, {.read_only = read_only})
+                     : List::create(name.value_or(""), values);
+  }();
+  auto shared = std::make_shared<Shared>(value_or_raise(std::move(list), Doing::kOpening));
+  auto segment = py::cast(std::make_unique<Segment>(Segment{shared}));
+  return std::make_unique<Handle>(Handle{std::move(shared), std::move(segment)});
+}
+
+// ---- The other operations -----------------------------------------------------------------------
+
+Shared& opened(const Handle& handle) {
+  if (!handle.shared->list.is_open()) {
+    raise(PyExc_ValueError, "the list is closed");
+  }
+  return *handle.shared;
+}
+
+Slot slot_or_raise(Shared& shared, const py::object& index) {
+  const auto slot = slot_at(shared, index.ptr());
+  if (!slot) {
+    raise();
+  }
+  return *slot;
+}
+
+ValueView view_or_raise(const py::object& object) {
+  const auto view = to_view(object.ptr());
+  if (!view) {
+    raise();
+  }
+  return *view;
+}
+
+py::object object_or_raise(const ValueView& value) {
+  PyObject* object = to_object(value);
+  if (object == nullptr) {
+    raise();
+  }
+  return py::reinterpret_steal<py::object>(object);
+}
+
+py::object exchange(const Handle& handle, const py::object& index, const py::object& desired) {
+  Shared& shared = opened(handle);
+  const Slot slot = slot_or_raise(shared, index);
+  const ValueView view = view_or_raise(desired);
+  auto previous = [&] {
+    const Unlocked unlocked(shared);
+    return slot.exchange(view);
+  }();
+  return object_or_raise(value_or_raise(std::move(previous)));
+}
+
+bool compare_exchange(const Handle& handle, const py::object& index, const py::object& expected,
+                      const py::object& desired) {
+  Shared& shared = opened(handle);
+  const Slot slot = slot_or_raise(shared, index);
+  const ValueView view = view_or_raise(desired);
+  if (py::isinstance<Stamp>(expected)) {
+    Stamp stamp = expected.cast<Stamp>();
+    auto exchanged = [&] {
+      const Unlocked unlocked(shared);
+      return slot.compare_exchange(stamp, view);
+    }();
+    return value_or_raise(exchanged);
+  }
+  const ValueView expected_view = view_or_raise(expected);
+  auto exchanged = [&] {
+    const Unlocked unlocked(shared);
+    return slot.compare_exchange(expected_view, view);
+  }();
+  return value_or_raise(exchanged);
+}
+
+py::tuple load_stamped(const Handle& handle, const py::object& index) {
+  Shared& shared = opened(handle);
+  const Slot slot = slot_or_raise(shared, index);
+  auto loaded = [&] {
+    const Unlocked unlocked(shared);
+    return slot.load_stamped();
+  }();
+  const StampedValue seen = value_or_raise(std::move(loaded));
+  return py::make_tuple(object_or_raise(seen.value), seen.stamp);
+}
+
+absl::Duration to_timeout(const std::optional<double>& timeout_s) {
+  if (!timeout_s) {
+    return absl::InfiniteDuration();
+  }
+  if (std::isnan(*timeout_s)) {
+    raise(PyExc_ValueError, "timeout must be a number of seconds, not NaN");
+  }
+  return absl::Seconds(std::max(*timeout_s, 0.0));
+}
+
+// Sleeps in slices, so that a signal's handler runs soon.
+Stamp wait(const Handle& handle, const py::object& index, const Stamp& stamp,
+           const std::optional<double>& timeout_s) {
+  Shared& shared = opened(handle);
+  const Slot slot = slot_or_raise(shared, index);
+  absl::Duration left = to_timeout(timeout_s);
+  const absl::Time started = absl::Now();
+  const absl::Duration whole = left;
+  for (;;) {
+    auto changed = [&] {
+      const Unlocked unlocked(shared);
+      return slot.wait(stamp, std::min(left, kSignalInterval));
+    }();
+    if (changed.ok()) {
+      return *changed;
+    }
+    if (!absl::IsDeadlineExceeded(changed.status())) {
+      raise(changed.status());
+    }
+    if (PyErr_CheckSignals() != 0) {
+      raise();
+    }
+    if (!shared.list.is_open()) {  // the handler closed it
+      raise(PyExc_ValueError, "the list is closed");
+    }
+    left = whole - (absl::Now() - started);
+    if (left <= absl::ZeroDuration()) {
+      raise(changed.status());
+    }
+  }
+}
+
+template <typename T>
+py::object numbers(Shared& shared, absl::Duration timeout, const char* code) {
+  auto taken = [&] {
+    const Unlocked unlocked(shared);
+    return shared.list.snapshot<T>(timeout);
+  }();
+  const std::vector<T> values = value_or_raise(std::move(taken));
+  const py::bytearray bytes(reinterpret_cast<const char*>(values.data()),
+                            values.size() * sizeof(T));
+  auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(bytes.ptr()));
+  if (!view) {
+    raise();
+  }
+  return view.attr("cast")(code);
+}
+
+py::object snapshot(const Handle& handle, const std::optional<std::string>& code,
+                    const std::optional<double>& timeout_s) {
+  Shared& shared = opened(handle);
+  const absl::Duration timeout = to_timeout(timeout_s);
+  if (code == "q") {
+    return numbers<std::int64_t>(shared, timeout, "q");
+  }
+  if (code == "d") {
+    return numbers<double>(shared, timeout, "d");
+  }
+  if (code) {
+    raise(PyExc_ValueError, "format must be 'q' (int), 'd' (float) or None");
+  }
+  auto taken = [&] {
+    const Unlocked unlocked(shared);
+    return shared.list.snapshot(timeout);
+  }();
+  py::list result;
+  for (const Value& value : value_or_raise(std::move(taken))) {
+    result.append(object_or_raise(value));
+  }
+  return result;
+}
+
+void define(py::module_& module) {
+  py::class_<Stamp>(module, "Stamp", "What a slot was at one moment.")
+      .def_property_readonly("version", &Stamp::version)
+      .def(
+          "__eq__", [](const Stamp& a, const Stamp& b) { return a == b; }, py::is_operator());
+
+  py::class_<Memory>(module, "_Memory", py::custom_type_setup(&set_up_memory_type));
+
+  py::class_<Segment>(module, "Segment", "The shared memory of a list.")
+      .def_property_readonly("name", [](const Segment& segment) { return segment.shared->name; })
+      .def_property_readonly("size", [](const Segment& segment) { return segment.shared->bytes; })
+      .def_property_readonly("buf", &buf_of)
+      .def("close", &close)
+      .def("unlink", &unlink)
+      .def("__repr__", [](const Segment& segment) {
+        return py::str("Segment({!r}, size={})")
+            .format(segment.shared->name, segment.shared->bytes);
+      });
+
+  py::class_<Handle>(module, "List", py::custom_type_setup(&set_up_list_type))
+      .def(py::init(&open), py::arg("sequence") = py::none(), py::kw_only(),
+           py::arg("name") = py::none(), py::arg("capacity") = py::none(),
+           py::arg("pinned") = false, py::arg("read_only") = false)
+      .def_property_readonly("shm", [](const Handle& handle) { return handle.segment; })
+      .def_property_readonly(
+          "format",
+          [](const Handle& handle) { return value_or_raise(opened(handle).list.format()); })
+      .def("exchange", &exchange, py::arg("index"), py::arg("value"))
+      .def("compare_exchange", &compare_exchange, py::arg("index"), py::arg("expected"),
+           py::arg("desired"))
+      .def("load_stamped", &load_stamped, py::arg("index"))
+      .def("wait", &wait, py::arg("index"), py::arg("stamp"), py::arg("timeout") = py::none())
+      .def("snapshot", &snapshot, py::arg("format") = py::none(), py::arg("timeout") = 10.0)
+      .def(
+          "capacity",
+          [](const Handle& handle, const py::object& index) {
+            return value_or_raise(slot_or_raise(opened(handle), index).capacity());
+          },
+          py::arg("index"));
+}
+
+}  // namespace
+}  // namespace libatoll::python
+
+PYBIND11_MODULE(_atoll, module) { libatoll::python::define(module); }
