@@ -595,7 +595,9 @@ Stamp wait(const Handle& handle, const py::object& index, const Stamp& stamp,
     }
     left = whole - (absl::Now() - started);
     if (left <= absl::ZeroDuration()) {
-      raise(changed.status());
+      raise(absl::DeadlineExceededError("slot " + std::to_string(slot.index()) + " of list '" +
+                                        shared.list.name() + "' did not change within " +
+                                        absl::FormatDuration(whole)));
     }
   }
 }

@@ -1,0 +1,61 @@
+"""usage: types_test.py PACKAGE: mypy accepts the package, strictly, and refuses a wrong use of it."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+RIGHT = """\
+from atoll import ShareableList
+shared = ShareableList([1, 2.5, "text"], name="x", capacity={2: 64}, pinned=[0])
+shared[0] = None
+before: float = shared.fetch_add(0, 1)
+value, stamp = shared.load_stamped(0)
+stamp = shared.wait(0, stamp, timeout=1.5)
+total: int = len(shared) + shared.capacity(0) + stamp.version
+whole: list[int | float | bool | str | bytes | None] = shared.snapshot()
+numbers: memoryview = shared.snapshot("q")
+"""
+WRONG = [
+    "shared[0] = [1]",
+    "shared['x']",
+    "shared.fetch_and(0, 0.5)",
+    "shared.wait(0, 1)",
+    "shared.snapshot('i')",
+    "shared.nothing()",
+]
+
+
+def mypy(*arguments, folder):
+    environment = {**os.environ, "MYPYPATH": str(PACKAGE.parent), "MYPY_CACHE_DIR": f"{folder}/cache"}
+    command = ["mypy", "--strict", "--python-version", "3.11", *map(str, arguments)]
+    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        program = pathlib.Path(folder) / "program.py"
+        program.write_text(RIGHT)
+        done = mypy(PACKAGE, program, folder=folder)
+        if done.returncode != 0:
+            print(done.stdout, done.stderr)
+            return 1
+        program.write_text(RIGHT + "\n".join(WRONG) + "\n")
+        output = mypy(program, folder=folder).stdout
+        first = RIGHT.count("\n") + 1
+        for line, wrong in enumerate(WRONG, first):
+            if f"program.py:{line}: error" not in output:
+                print(f"accepted: {wrong}\n{output}")
+                return 1
+    print(f"mypy: the package is clean, {len(WRONG)} wrong uses refused")
+    return 0
+
+
+if __name__ == "__main__":
+    PACKAGE = pathlib.Path(sys.argv[1])
+    try:
+        sys.exit(main())
+    except FileNotFoundError:
+        print("skipped: no mypy here (Debian: mypy)")
+        sys.exit(77)
