@@ -425,9 +425,13 @@ std::size_t to_capacity(py::handle object) {
   return static_cast<std::size_t>(capacity);
 }
 
-// What CPython's class reserves: one byte more than the text, rounded up to 8.
-std::size_t default_capacity(const ValueView& value) {
-  return 8 * (value.contents().size() / 8 + 1);
+// What CPython's class reserves, which counts characters, rounded up past the next 8; and never less
+// than the text takes.
+std::size_t default_capacity(PyObject* object, const ValueView& value) {
+  const std::size_t needed = value.contents().size();
+  const std::size_t counted =
+      PyUnicode_Check(object) ? static_cast<std::size_t>(PyUnicode_GET_LENGTH(object)) : needed;
+  return std::max(8 * (counted / 8 + 1), needed);
 }
 
 // `capacity`: None, bytes for every slot, or a mapping from index to bytes. `pinned`: True, False, or
@@ -445,10 +449,14 @@ std::vector<Init> initial_values(const py::object& sequence, const py::object& c
     }
     const py::int_ index(values.size());
     if (is_flag ? pinned.is(py::bool_(true)) : pinned.contains(index)) {
+      if (value->type() != Type::kInt64 && value->type() != Type::kDouble) {
+        raise(PyExc_ValueError,
+              "only an int or a float can be pinned, not item " + std::to_string(values.size()));
+      }
       values.push_back(pinned_value(to_value(*value)));
       continue;
     }
-    std::size_t room = std::max(default_capacity(*value), for_all);
+    std::size_t room = std::max(default_capacity(item.ptr(), *value), for_all);
     if (by_index && capacity.contains(index)) {
       room = std::max(room, to_capacity(capacity[index]));
     }

@@ -4,6 +4,7 @@ Each of CPython's tests of shared memory is in RUN or, with its reason, in LEFT_
 neither, or no longer there, is a failure.
 """
 
+import re
 import sys
 import unittest
 from multiprocessing import shared_memory
@@ -23,6 +24,15 @@ RUN = {
     "test_shared_memory_SharedMemoryManager_basics",
     "test_shared_memory_SharedMemoryServer_ignores_sigint",
 }
+
+
+class Subject(atoll.ShareableList):
+    """Ours, with the one private name that CPython's tests ask for."""
+
+    def _get_packing_format(self, index: int) -> str:
+        return re.findall(r"\d+s|x*\?x?|.", self.format)[index]
+
+
 NO_LIST = "makes SharedMemory blocks alone, and no list"
 LEFT_OUT = {
     "test_shared_memory_basics": NO_LIST + "; looks at its private names",
@@ -43,7 +53,7 @@ def main() -> int:
     if found != RUN | LEFT_OUT.keys():
         print("not told apart:", sorted(found ^ (RUN | LEFT_OUT.keys())))
         return 1
-    shared_memory.ShareableList = atoll.ShareableList  # type: ignore[misc]
+    shared_memory.ShareableList = Subject  # type: ignore[misc]
     run = 0
     for method in ("fork", "spawn", "forkserver"):
         module: dict[str, object] = {"__name__": __name__}
