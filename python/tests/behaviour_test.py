@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import sys
 import threading
 import types
 import unittest
@@ -333,6 +334,29 @@ class Added(ListTestCase):
         for size in (9, 1 << 16, 1 << 20):
             made[0] = "z" * size
             self.assertEqual(made[0], "z" * size)
+
+    def test_long_values_are_copied_without_the_gil(self):
+        made = self.make(["z" * (8 << 20)])
+        interval = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, interval)
+        for copy in (lambda: made[0], lambda: made.__setitem__(0, text)):
+            text = made[0]
+            gate = threading.Lock()
+            gate.acquire()
+            seen = []
+            thread = threading.Thread(target=lambda: (gate.acquire(), seen.append(True)))
+            thread.start()
+            # From here on the GIL goes to the other thread only if it is released.
+            sys.setswitchinterval(1000)
+            gate.release()
+            for _ in range(500):
+                copy()
+                if seen:
+                    break
+            sys.setswitchinterval(interval)
+            noticed = bool(seen)
+            thread.join(LIMIT_S)
+            self.assertTrue(noticed)
 
     def test_half_made_object(self):
         with self.assertRaisesRegex(ValueError, "not initialized"):
