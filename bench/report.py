@@ -59,6 +59,10 @@ def targets():
                      "Boost sharable mutex", times=3, processes=2, size=size)
     yield Target("increments in five slots", "increments", "atoll slot", "ShareableList, Lock", times=1000,
                  processes=10)
+    for what, times, size in [("get int", 8, 0), ("set int", 8, 0), ("get text", 5, 64), ("set text", 5, 64)]:
+        yield Target(f"Python: {what}", f"Python {what}", "atoll", "CPython", times=times, size=size)
+    for slow, times in [("ShareableList, Lock", 20), ("Manager().list, Lock", 200)]:
+        yield Target("Python: increments", "Python increments", "atoll fetch_add", slow, times=times, processes=4)
     yield Target("attach", "attach", "atoll, 10000000 slots", "atoll, 10 slots", most=1.2)
     yield Target("create", "create", "atoll", "write once", most=1.5, size=1_000_000)
     for layout in ("padded", "dense"):
