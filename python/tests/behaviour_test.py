@@ -1,5 +1,6 @@
 """One process: what ShareableList does, where CPython's is mended, and what it lacks."""
 
+import enum
 import os
 import pickle
 import signal
@@ -168,6 +169,11 @@ class Mended(ListTestCase):
                 file.write(garbage)
             with self.assertRaisesRegex(ValueError, name):
                 ShareableList(name=name)
+
+    def test_subclasses_are_stored_as_what_they_derive_from(self):
+        made = self.make([enum.IntEnum("Colour", "RED").RED])
+        self.assertIs(type(made[0]), int)
+        self.assertRegex(made.shm.name, "^atoll_[0-9a-f]{16}$")
 
     def test_close_with_views(self):
         made = self.make([1])
