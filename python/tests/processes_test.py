@@ -12,12 +12,19 @@ from atoll import ShareableList
 LIMIT_S = 60
 METHODS = ("fork", "spawn", "forkserver")
 PROCESSES, TIMES, PLACES = 10, 100, 5
+CONTENDED = 300_000  # long enough that processes on two processors are at it together
 
 
 def add(shared):
     for _ in range(TIMES):
         for place in range(PLACES):
             shared.fetch_add(place, 1)
+
+
+def add_together(shared, barrier):
+    barrier.wait(LIMIT_S)
+    for _ in range(CONTENDED):
+        shared.fetch_add(0, 1)
 
 
 def append(shared):
@@ -39,9 +46,9 @@ class Processes(unittest.TestCase):
         self.addCleanup(lambda: (shared.shm.close(), shared.shm.unlink()))
         return shared
 
-    def run_all(self, method, target, shared, count):
+    def run_all(self, method, target, shared, count, *arguments):
         context = multiprocessing.get_context(method)
-        processes = [context.Process(target=target, args=(shared,)) for _ in range(count)]
+        processes = [context.Process(target=target, args=(shared, *arguments)) for _ in range(count)]
         for process in processes:
             process.start()
         for process in processes:
@@ -54,6 +61,13 @@ class Processes(unittest.TestCase):
                 shared = self.share([0] * PLACES)
                 self.run_all(method, add, shared, PROCESSES)
                 self.assertEqual(list(shared), [PROCESSES * TIMES] * PLACES)
+
+    def test_no_increment_is_lost_in_a_crowd(self):
+        for pinned in (False, True):
+            with self.subTest(pinned=pinned):
+                shared = self.share([0], pinned=pinned)
+                self.run_all("fork", add_together, shared, 4, multiprocessing.Barrier(4))
+                self.assertEqual(shared[0], 4 * CONTENDED)
 
     def test_no_update_of_longer_text_is_lost(self):
         shared = self.share([""], capacity=4 * TIMES)
