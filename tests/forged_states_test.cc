@@ -73,6 +73,7 @@ void say_where(int signal) {
   [[maybe_unused]] ssize_t written =
       write(STDERR_FILENO, where.data(), strnlen(where.data(), where.size()));
   written = write(STDERR_FILENO, "\n", 1);
+  process::RemovedInTheEnd::remove_all();
   raise(signal);  // SA_RESETHAND: this time it ends us
 }
 

@@ -44,6 +44,7 @@
 #include <gtest/gtest.h>
 
 #include "layout.h"
+#include "names.h"
 #include "seam.h"
 
 namespace process {
@@ -129,59 +130,17 @@ inline bool name_exists(const std::string& name) {
 // signal.
 class UniqueName {
  public:
-  UniqueName() {
-    static int count = 0;
-    name_ = "/atoll_process_test_" + std::to_string(getpid()) + "_" + std::to_string(count++);
-    for (Place& place : places()) {
-      if (place.owner == 0) {
-        std::snprintf(place.path.data(), place.path.size(), "%s", path_of(name_).c_str());
-        place.owner = getpid();
-        place_ = &place;
-        break;
-      }
-    }
-    ATOLL_CHECK(place_ != nullptr) << "too many names";
-    [[maybe_unused]] static const bool kInstalled = [] {
-      for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGTERM, SIGINT, SIGHUP}) {
-        struct sigaction action = {};
-        action.sa_handler = unlink_all;
-        action.sa_flags = static_cast<int>(SA_RESETHAND);
-        sigaction(signal, &action, nullptr);
-      }
-      return true;
-    }();
-  }
-  UniqueName(const UniqueName&) = delete;
-  UniqueName& operator=(const UniqueName&) = delete;
-  ~UniqueName() {
-    ::unlink(place_->path.data());
-    place_->owner = 0;
-  }
-
   const std::string& string() const { return name_; }
   const char* c_str() const { return name_.c_str(); }
 
  private:
-  struct Place {
-    pid_t owner = 0;
-    std::array<char, 96> path = {};
-  };
-  static std::array<Place, 64>& places() {
-    static std::array<Place, 64> all;
-    return all;
-  }
-  // The handler; async-signal-safe. Children of fork leave their parent's names alone.
-  static void unlink_all(int signal) {
-    for (const Place& place : places()) {
-      if (place.owner == getpid()) {
-        ::unlink(place.path.data());
-      }
-    }
-    raise(signal);
+  static std::string next() {
+    static int count = 0;
+    return "/atoll_process_test_" + std::to_string(getpid()) + "_" + std::to_string(count++);
   }
 
-  std::string name_;
-  Place* place_ = nullptr;
+  std::string name_ = next();
+  RemovedInTheEnd file_{path_of(name_)};
 };
 
 // ---- Shared pages -------------------------------------------------------------------------------

@@ -30,6 +30,7 @@
 #include "gtest/gtest.h"
 
 #include "layout.h"
+#include "names.h"
 #include "segment.h"
 
 namespace libatoll::test {
@@ -85,18 +86,12 @@ inline void must(const absl::Status& status) {
 
 // ---- Names and leaks ----------------------------------------------------------------------------
 
-// The name of a list that no other test has, and nobody afterwards.
+// The name of a list that no other test has, and nobody afterwards, also if a signal ends the test.
 class Name {
  public:
-  Name() : name_(absl::StrFormat("/atoll-test-%d-%d", getpid(), ++count())) {}
+  Name() : Name(absl::StrFormat("/atoll-test-%d-%d", getpid(), ++count())) {}
   // Adopts a name that something else made.
   explicit Name(std::string name) : name_(std::move(name)) {}
-  Name(const Name&) = delete;
-  Name& operator=(const Name&) = delete;
-  ~Name() {
-    std::error_code ignored;
-    std::filesystem::remove(path(), ignored);
-  }
 
   const std::string& str() const { return name_; }
   operator std::string_view() const { return name_; }
@@ -110,6 +105,7 @@ class Name {
   }
 
   std::string name_;
+  process::RemovedInTheEnd file_{path()};
 };
 
 // The descriptors that this process has open.
