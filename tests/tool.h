@@ -5,6 +5,7 @@
 
 #include <pty.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <termios.h>
 #include <utmp.h>
 
@@ -231,6 +232,47 @@ class Terminal {
   termios before_ = {};
   std::string output_;
   std::optional<Child> child_;
+};
+
+// Halts a child of ours where it enters a system call.
+class AtSystemCalls {
+ public:
+  explicit AtSystemCalls(pid_t pid) : pid_(pid) {
+    ATOLL_CHECK(ptrace(PTRACE_SEIZE, pid_, nullptr, PTRACE_O_TRACESYSGOOD) == 0 &&
+                ptrace(PTRACE_INTERRUPT, pid_, nullptr, nullptr) == 0)
+        << std::strerror(errno);
+    ATOLL_CHECK(halts());
+  }
+  AtSystemCalls(const AtSystemCalls&) = delete;
+  AtSystemCalls& operator=(const AtSystemCalls&) = delete;
+  // Lets it go on by itself.
+  ~AtSystemCalls() { ptrace(PTRACE_DETACH, pid_, nullptr, signal_); }
+
+  // Until it enters that one. What is signalled meanwhile, it gets.
+  void run_to(std::uint64_t number) {
+    for (;;) {
+      ATOLL_CHECK(ptrace(PTRACE_SYSCALL, pid_, nullptr, signal_) == 0) << std::strerror(errno);
+      ATOLL_CHECK(halts()) << "it ended before it came to system call " << number;
+      __ptrace_syscall_info info = {};
+      ptrace(PTRACE_GET_SYSCALL_INFO, pid_, sizeof(info), &info);
+      if (info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == number) {
+        return;
+      }
+    }
+  }
+
+ private:
+  bool halts() {
+    int status = 0;
+    ATOLL_CHECK(
+        process::wait_until([&] { return waitpid(pid_, &status, WNOHANG | __WALL) == pid_; }));
+    const bool is_signal = WIFSTOPPED(status) && status >> 16 == 0 && WSTOPSIG(status) < 0x80;
+    signal_ = is_signal ? static_cast<std::uintptr_t>(WSTOPSIG(status)) : 0;
+    return WIFSTOPPED(status);
+  }
+
+  pid_t pid_;
+  std::uintptr_t signal_ = 0;  // what it gets when it goes on
 };
 
 }  // namespace tool_test

@@ -19,6 +19,7 @@ using process::Child;
 using process::must;
 using process::wait_until;
 using tool_test::atoll;
+using tool_test::AtSystemCalls;
 using tool_test::read_json;
 using tool_test::Result;
 using tool_test::run_atoll;
@@ -68,9 +69,10 @@ TEST(ToolColour, ValuesFromSharedMemoryMoveNoCursor) {
 
 class ToolWatch : public ::testing::Test {
  protected:
-  Terminal& watch(const Held& held, unsigned short rows = 10) {
-    terminal_ =
-        std::make_unique<Terminal>(atoll({"watch", held.name.str(), "--interval=20ms"}), rows, 60);
+  Terminal& watch(const Held& held, unsigned short rows = 10,
+                  const std::string& interval = "20ms") {
+    terminal_ = std::make_unique<Terminal>(
+        atoll({"watch", held.name.str(), "--interval=" + interval}), rows, 60);
     EXPECT_TRUE(terminal_->shows(kEnter));
     EXPECT_TRUE(terminal_->shows(held.name.str())) << terminal_->output();
     EXPECT_FALSE(terminal_->is_as_it_was()) << "keys come at once and are not echoed";
@@ -188,6 +190,54 @@ TEST_F(ToolWatch, HearsSignalsWhileTheTerminalTakesNothing) {
   }));
   EXPECT_EQ(terminal.child().wait(), 0);
   EXPECT_TRUE(terminal.is_as_it_was());
+}
+
+// A signal that comes while it draws, when it looks at nothing but its frame, is not slept over.
+TEST_F(ToolWatch, EndsAtOnceAlsoIfItIsInterruptedWhileItDraws) {
+  const Held held(libatoll::fill(100, 0));
+  Terminal& terminal = watch(held, 10, "1h");
+  EXPECT_TRUE(terminal.shows("q quit"));
+  {
+    AtSystemCalls tracer(terminal.child().pid());
+    terminal.type("n");
+    tracer.run_to(SYS_write);
+    kill(terminal.child().pid(), SIGINT);
+  }
+  EXPECT_EQ(terminal.child().wait(), 0);
+  EXPECT_TRUE(is_left());
+}
+
+// Nor is one that comes just before it goes to sleep: there it is blocked, until it sleeps.
+TEST_F(ToolWatch, IsDeafUntilItSleeps) {
+  const Held held(libatoll::fill(3, 0));
+  Terminal& terminal = watch(held);
+  std::uint64_t blocked = 0;
+  {
+    AtSystemCalls tracer(terminal.child().pid());
+    tracer.run_to(SYS_ppoll);
+    const std::string status =
+        libatoll::test::read_file(absl::StrCat("/proc/", terminal.child().pid(), "/status"));
+    std::smatch match;
+    ASSERT_TRUE(std::regex_search(status, match, std::regex("SigBlk:\t([0-9a-f]+)")));
+    blocked = std::stoull(match[1], nullptr, 16);
+  }
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGWINCH}) {
+    EXPECT_EQ(blocked >> (signal - 1) & 1, 1U) << signal;
+  }
+}
+
+TEST_F(ToolWatch, LeavesTheScreenAlsoIfItIsInterruptedWhileItDoes) {
+  const Held held(libatoll::fill(3, 0));
+  Terminal& terminal = watch(held, 10, "1h");
+  EXPECT_TRUE(terminal.shows("q quit"));
+  {
+    AtSystemCalls tracer(terminal.child().pid());
+    kill(terminal.child().pid(), SIGINT);
+    tracer.run_to(SYS_write);
+    kill(terminal.child().pid(), SIGINT);
+  }
+  EXPECT_EQ(terminal.child().wait(), 0);
+  EXPECT_TRUE(is_left());
 }
 
 TEST_F(ToolWatch, GivesTheTerminalBackWhileItIsStopped) {

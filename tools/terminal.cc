@@ -34,7 +34,13 @@ bool screen_is_ours = false;
 bool keys_are_ours = false;
 termios keys_before;
 
-// Signals come through meanwhile: a terminal that takes nothing (Ctrl-S) must not keep Ctrl-C away.
+bool takes_more() {
+  pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&output, 1, 0) > 0 && (output.revents & POLLOUT) != 0;
+}
+
+// Signals come through meanwhile: a terminal that takes nothing (Ctrl-S) must not keep Ctrl-C away. From
+// one that takes it nothing is held back: the signal may have come while the screen is left.
 void write_out(std::string_view text) {
   sigset_t mask;
   sigprocmask(SIG_SETMASK, &mask_before, &mask);
@@ -44,7 +50,7 @@ void write_out(std::string_view text) {
       break;
     }
     text.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
-  } while (!text.empty() && end_wanted == 0);
+  } while (!text.empty() && (end_wanted == 0 || takes_more()));
   sigprocmask(SIG_SETMASK, &mask, nullptr);
 }
 
@@ -140,7 +146,9 @@ Signals::~Signals() {
 Event Signals::wait(absl::Duration timeout, int keys) {
   pollfd input = {.fd = keys, .events = POLLIN, .revents = 0};
   const timespec time = absl::ToTimespec(timeout);
-  const int ready = ppoll(&input, 1, &time, &mask_before);
+  // What has come while something was written is not slept over.
+  const bool is_news = end_wanted != 0 || stop_wanted != 0 || resized != 0;
+  const int ready = is_news ? 0 : ppoll(&input, 1, &time, &mask_before);
   if (end_wanted != 0) {
     return Event::kEnd;
   }
