@@ -1,5 +1,8 @@
 // The `atoll` command: every command, every error, on lists that live and on what the dead left.
 
+#include <sys/syscall.h>
+
+#include <array>
 #include <fstream>
 #include <regex>
 #include <set>
@@ -670,25 +673,68 @@ TEST_F(ToolGc, AsksBefore) {
   EXPECT_EQ(all.out.find(of_the_living_.str()), all.out.npos);
 }
 
+// gc with its question put, and not answered yet.
+class Asking {
+ public:
+  explicit Asking(const Words& words)
+      : child_([&]() -> int {
+          dup2(ends_[0], STDIN_FILENO);
+          dup2(out_.fd(), STDOUT_FILENO);
+          dup2(out_.fd(), STDERR_FILENO);
+          tool_test::execute(atoll(words));
+        }) {
+    EXPECT_TRUE(wait_until([&] { return out().ends_with("[y/N] "); }));
+  }
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+  ~Asking() {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+  void agree() const { ATOLL_CHECK(write(ends_[1], "y\n", 2) == 2); }
+  std::string out() const { return out_.contents(); }
+  Child& child() { return child_; }
+
+ private:
+  static std::array<int, 2> new_pipe() {
+    std::array<int, 2> ends = {};
+    ATOLL_CHECK(pipe2(ends.data(), O_CLOEXEC) == 0);
+    return ends;
+  }
+
+  std::array<int, 2> ends_ = new_pipe();
+  tool_test::Stream out_;
+  Child child_;
+};
+
 // Somebody attaches while the question is open.
 TEST_F(ToolGc, LeavesWhatWasAttachedMeanwhile) {
-  int ends[2];
-  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-  const tool_test::Stream out;
-  Child asking([&]() -> int {
-    dup2(ends[0], STDIN_FILENO);
-    dup2(out.fd(), STDOUT_FILENO);
-    dup2(out.fd(), STDERR_FILENO);
-    tool_test::execute(atoll(gc({})));
-  });
-  ASSERT_TRUE(wait_until([&] { return out.contents().ends_with("[y/N] "); }));
+  Asking asking(gc({}));
   const List list = must(List::attach(of_the_dead_));
-  ASSERT_EQ(write(ends[1], "y\n", 2), 2);
-  EXPECT_EQ(asking.wait(), 0);
-  EXPECT_TRUE(out.contents().ends_with("0 of 1 unused lists removed\n")) << out.contents();
+  asking.agree();
+  EXPECT_EQ(asking.child().wait(), 0);
+  EXPECT_TRUE(asking.out().ends_with("0 of 1 unused lists removed\n")) << asking.out();
   EXPECT_TRUE(of_the_dead_.exists());
-  close(ends[0]);
-  close(ends[1]);
+}
+
+// Somebody tries to at the last moment, when it has found that nobody has the list.
+TEST_F(ToolGc, LetsNobodyInOnceItHasLooked) {
+#ifdef SYS_unlink
+  constexpr std::uint64_t kUnlink = SYS_unlink;
+#else
+  constexpr std::uint64_t kUnlink = SYS_unlinkat;
+#endif
+  Asking asking(gc({}));
+  {
+    tool_test::AtSystemCalls tracer(asking.child().pid());
+    asking.agree();
+    tracer.run_to(kUnlink);
+    EXPECT_TRUE(of_the_dead_.exists());
+    EXPECT_EQ(List::attach(of_the_dead_).status().code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(asking.child().wait(), 0);
+  EXPECT_TRUE(asking.out().ends_with("1 of 1 unused lists removed\n")) << asking.out();
+  EXPECT_FALSE(of_the_dead_.exists());
 }
 
 // ---- Completion ---------------------------------------------------------------------------------
