@@ -74,12 +74,14 @@ TEST(ToolUsage, WrongOnesEndWith2) {
   EXPECT_TRUE(fails_with(2, {"cas", "x", "0", "1", "\""}, {"quote"}));
   EXPECT_TRUE(fails_with(2, {"add", "x", "0", "idle"}, {"'idle' is no number"}));
   EXPECT_TRUE(fails_with(2, {"wait", "x", "0", "--timeout"}, {"--timeout needs a value"}));
-  EXPECT_TRUE(fails_with(2, {"wait", "x", "0", "--timeout=5"}, {"'5' is no value for --timeout"}));
+  EXPECT_TRUE(fails_with(2, {"wait", "x", "0", "--timeout=5"},
+                         {"'5' is no value for --timeout: how long", "5s"}));
+  EXPECT_TRUE(fails_with(2, {"create", "x", "0", "--fill=-1"}, {"--fill: that many slots"}));
   EXPECT_TRUE(fails_with(2, {"wait", "x", "0", "--timeout=-5s"}, {"--timeout is negative"}));
   EXPECT_TRUE(fails_with(2, {"watch", "x", "--interval=0"}, {"--interval is more than 0"}));
   EXPECT_TRUE(fails_with(2, {"show", "x", "--range=1"}, {"'1' is no value for --range", "A:B"}));
   EXPECT_TRUE(fails_with(2, {"show", "x", "--range=a:"}, {"A:B"}));
-  EXPECT_TRUE(fails_with(2, {"create", "x", "0", "--mode=8"}, {"octal"}));
+  EXPECT_TRUE(fails_with(2, {"create", "x", "0", "--mode=8"}, {"--mode: it is octal"}));
   EXPECT_TRUE(fails_with(2, {"create", "x", "0", "--mode=1777"}, {"0777 at most"}));
   EXPECT_TRUE(fails_with(2, {"create", "x", "0", "--nopinned=true"}, {"takes no value"}));
   EXPECT_TRUE(fails_with(2, {"create", "x", "idle", "--pinned"}, {"idle cannot be pinned"}));
@@ -437,8 +439,8 @@ TEST(ToolShow, CutsLongTextUnlessToldNotTo) {
 
 TEST(ToolShow, TakesRangesAsPythonDoes) {
   const Held held({0, 1, 2, 3, 4});
-  const List empty =
-      must(List::create("", std::span<const libatoll::Init>(), {.unlink_on_close = true}));
+  const Name name_of_empty;
+  const List empty = must(List::create(name_of_empty, std::span<const libatoll::Init>()));
   for (const char* const range :
        {":", "1:3", "-2:", ":-2", "3:1", "9:", "-99:2", "2:99", "-1:-1"}) {
     EXPECT_EQ(json({"show", held.name.str(), "--range", range}, "[row['index'] for row in d]"),
@@ -615,6 +617,15 @@ TEST(ToolRm, RemovesNamesAndNothingElse) {
   EXPECT_EQ(must(held.list[0].load<std::int64_t>()), 7) << "who has it keeps it";
   { const List list = must(List::create(second, {0}, {.report_leak = false})); }
   EXPECT_EQ(json({"rm", second.str()}), absl::StrCat("[\"", second.str(), "\"]"));
+}
+
+TEST(ToolRm, DoesNotAdviseForceWhereItIsNoHelp) {
+  for (const std::string& name : {std::string(), std::string(300, 'x')}) {
+    const Result result = run_atoll({"rm", name});
+    EXPECT_EQ(result.code, 1) << result;
+    EXPECT_NE(result.err.find("cannot name a list"), result.err.npos) << result;
+    EXPECT_EQ(result.err.find("--force"), result.err.npos) << result;
+  }
 }
 
 // Names are given, for the lists of others in shared memory are not ours to remove.

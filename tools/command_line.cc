@@ -101,8 +101,11 @@ absl::Status set_flag(const Command& command, std::span<char* const> arguments, 
     value = arguments[++at];
   }
   if (std::string error; !flag->ParseFrom(value, &error)) {
-    return usage_error(absl::StrFormat("'%s' is no value for %s%s%s", value, name,
-                                       error.empty() ? "" : ": ", error));
+    // Abseil's own words say no more than that, but for what the flag's type has added to them.
+    const std::string::size_type reason = error.find("'; ");
+    return usage_error(
+        absl::StrFormat("'%s' is no value for %s: %s", value, name,
+                        reason == error.npos ? flag->Help() : error.substr(reason + 3)));
   }
   return absl::OkStatus();
 }

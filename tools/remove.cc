@@ -37,7 +37,7 @@ absl::Status remove(const std::string& name) {
   if (list.ok()) {
     return list->unlink();
   }
-  if (absl::IsNotFound(list.status()) || is_path(name)) {
+  if (absl::IsNotFound(list.status()) || absl::IsInvalidArgument(list.status()) || is_path(name)) {
     return list.status();
   }
   // Not to be deleted by a slip: a semaphore, say, has its name in the same place.
