@@ -8,9 +8,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "atoll/value.h"
 
-#include "../tools/literal.h"
+#include "escape.h"
 #include "input.h"
 #include "process.h"
 
@@ -21,20 +22,16 @@ using libatoll::Type;
 using libatoll::Value;
 using libatoll::ValueView;
 
-std::string print_with_tool(const ValueView& value) { return tool::to_literal(to_value(value)); }
-
-// A way to write values and to read them. Another one is a line in notations.
+// A way to write values and to read them. Another one is a line in kNotations.
 struct Notation {
   std::string (*print)(const ValueView& value);
   absl::StatusOr<Value> (*parse)(std::string_view literal);
-  fuzz::Tally printed;
 };
-Notation notations[] = {
-    {libatoll::to_string, libatoll::parse_value, fuzz::Tally("values printed and read back")},
-    {print_with_tool, libatoll::parse_value,
-     fuzz::Tally("values printed by the tool and read back")},
+constexpr Notation kNotations[] = {
+    {libatoll::to_string, libatoll::parse_value},
 };
 
+fuzz::Tally printed("values printed and read back");
 fuzz::Tally read("texts read as a value that is not text");
 fuzz::Tally read_as_text("texts read as text");
 fuzz::Tally refused("texts refused");
@@ -48,16 +45,18 @@ bool same(const Value& a, const Value& b) {
   return a == b;
 }
 
-void print_and_read_back(Notation& notation, const Value& value) {
+void print_and_read_back(const Notation& notation, const Value& value) {
   const std::string literal = notation.print(value);
-  for (const char c : literal) {
-    ATOLL_CHECK(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f)
-        << "does not print: " << literal;
+  for (std::string_view rest = literal; !rest.empty();) {
+    const auto [code, length] = libatoll::detail::first_character(rest);
+    ATOLL_CHECK(length != 0 && code >= 0x20 && (code < 0x7f || code > 0x9f))
+        << "does not print: " << absl::CHexEscape(literal);
+    rest.remove_prefix(length);
   }
   const absl::StatusOr<Value> again = notation.parse(literal);
   ATOLL_CHECK(again.ok()) << again.status();
   ATOLL_CHECK(same(*again, value)) << literal << " reads as " << *again;
-  notation.printed.add();
+  printed.add();
 }
 
 // "-7" for "-007", "0" for "-0".
@@ -67,7 +66,7 @@ std::string without_leading_zeros(std::string_view digits) {
   return digits.empty() ? "0" : std::string(sign) + std::string(digits);
 }
 
-void parse(Notation& notation, std::string_view text) {
+void parse(const Notation& notation, std::string_view text) {
   const absl::StatusOr<Value> value = notation.parse(text);
   if (!value.ok()) {
     ATOLL_CHECK(absl::IsInvalidArgument(value.status())) << value.status();
@@ -115,7 +114,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool is_literal = input.flip();
   const Value value = is_literal ? Value() : draw_value(input);
   const std::string_view literal = input.rest();
-  for (Notation& notation : notations) {
+  for (const Notation& notation : kNotations) {
     is_literal ? parse(notation, literal) : print_and_read_back(notation, value);
   }
   return 0;

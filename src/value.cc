@@ -12,6 +12,8 @@
 #include "absl/strings/str_format.h"
 #include "atoll/options.h"
 
+#include "escape.h"
+
 namespace libatoll {
 namespace {
 
@@ -86,17 +88,16 @@ Value to_value(const ValueView& view) {
 
 std::string to_string(const ValueView& value) {
   return std::visit(
-      Overloaded{
-          [](std::monostate) -> std::string { return "none"; },
-          [](bool truth) -> std::string { return truth ? "true" : "false"; },
-          [](std::int64_t number) { return absl::StrCat(number); },
-          [](double number) { return double_literal(number); },
-          [](std::string_view text) {
-            return absl::StrCat("\"", absl::Utf8SafeCHexEscape({text.data(), text.size()}), "\"");
-          },
-          [](BytesView bytes) {
-            return absl::StrCat("0x:", absl::BytesToHexString({bytes.data(), bytes.size()}));
-          }},
+      Overloaded{[](std::monostate) -> std::string { return "none"; },
+                 [](bool truth) -> std::string { return truth ? "true" : "false"; },
+                 [](std::int64_t number) { return absl::StrCat(number); },
+                 [](double number) { return double_literal(number); },
+                 [](std::string_view text) {
+                   return absl::StrCat("\"", detail::escaped(text, "\"\\"), "\"");
+                 },
+                 [](BytesView bytes) {
+                   return absl::StrCat("0x:", absl::BytesToHexString({bytes.data(), bytes.size()}));
+                 }},
       value.variant());
 }
 

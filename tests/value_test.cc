@@ -11,10 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/random/random.h"
 #include "absl/strings/string_view.h"
 #include "atoll/atoll.h"
 #include "gtest/gtest.h"
 
+#include "escape.h"
 #include "testing.h"
 
 namespace libatoll::test {
@@ -176,6 +178,74 @@ TEST(ToString, WritesDoublesThatReadBackToTheSameBits) {
 TEST(ToString, EscapesWhatDoesNotPrintAndKeepsUtf8) {
   EXPECT_EQ(to_string(std::string_view("a\0\n\"\\", 5)), R"("a\x00\n\"\\")");
   EXPECT_EQ(to_string("\xc3\xa9"), "\"\xc3\xa9\"");
+}
+
+bool same(const Value& a, const Value& b) {
+  const auto* const x = std::get_if<double>(&a);
+  const auto* const y = std::get_if<double>(&b);
+  if (x != nullptr && y != nullptr) {
+    return std::isnan(*x) ? std::isnan(*y)
+                          : std::bit_cast<std::uint64_t>(*x) == std::bit_cast<std::uint64_t>(*y);
+  }
+  return a == b;
+}
+
+::testing::AssertionResult comes_back(const Value& value) {
+  const std::string literal = to_string(value);
+  const absl::StatusOr<Value> back = parse_value(literal);
+  if (!back.ok() || !same(*back, value)) {
+    return ::testing::AssertionFailure() << literal << ": " << back.status();
+  }
+  if (!detail::is_utf8(literal)) {
+    return ::testing::AssertionFailure() << literal << " is not UTF-8";
+  }
+  for (const char byte : literal) {
+    if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f) {
+      return ::testing::AssertionFailure() << literal << " has a control character";
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+TEST(ToString, EscapesWhatMovesTheCursorOrIsNotUtf8) {
+  EXPECT_EQ(to_string("é 漢 🙂 it's"), "\"é 漢 🙂 it's\"");
+  EXPECT_EQ(to_string("\n\t\r\x1b[2J"), R"("\n\t\r\x1b[2J")");
+  EXPECT_EQ(to_string("\xc2\x9b"
+                      "2J"),
+            R"("\xc2\x9b\x32J")")
+      << "a control character of two bytes";
+  EXPECT_EQ(to_string("\xff"
+                      "A\xc3"),
+            R"("\xff\x41\xc3")");
+  EXPECT_EQ(streamed(Value("\xc2\x80")), R"("\xc2\x80")");
+}
+
+TEST(ToString, ReadsBackToTheSameWhateverTheValue) {
+  absl::BitGen random;
+  constexpr int kRounds = 100'000;
+  constexpr auto kLowest = std::numeric_limits<std::int64_t>::min();
+  const std::string alphabet("\0\x01\n\"\\'x0a9f \x7f\x80\xc2\x9b\xe2\x80\xae\xf0\x9f\x99\x82\xff",
+                             24);
+  for (int round = 0; round < kRounds; ++round) {
+    const auto bits = absl::Uniform<std::uint64_t>(random);
+    ASSERT_TRUE(comes_back(static_cast<std::int64_t>(bits)));
+    ASSERT_TRUE(comes_back(std::bit_cast<double>(bits)));
+    std::string text(absl::Uniform(random, 0U, 12U), '\0');
+    for (char& byte : text) {
+      byte = absl::Bernoulli(random, 0.5)
+                 ? alphabet[absl::Uniform<std::size_t>(random, 0, alphabet.size())]
+                 : static_cast<char>(absl::Uniform(random, 0, 256));
+    }
+    ASSERT_TRUE(comes_back(text));
+    ASSERT_TRUE(comes_back(Bytes(text)));
+  }
+  for (const double number : {0.0, -0.0, 1.0, 1e300, 5e-324, HUGE_VAL, -HUGE_VAL, std::nan("")}) {
+    EXPECT_TRUE(comes_back(number));
+  }
+  for (const Value& value : {Value(), Value(true), Value(false), Value(kLowest), Value("none"),
+                             Value("1"), Value("0x:00"), Value("\"")}) {
+    EXPECT_TRUE(comes_back(value));
+  }
 }
 
 TEST(ToString, IsWhatStreamsShow) {

@@ -8,7 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 
-#include "literal.h"
+#include "escape.h"
 
 ABSL_FLAG(bool, json, false, "print one JSON document");
 
@@ -48,7 +48,7 @@ absl::Status check_json() {
 Json to_json(const libatoll::Value& value) { return std::visit(ToJson(), value); }
 
 Json text_to_json(std::string_view text) {
-  return is_utf8(text) ? Json(std::string(text)) : in_hex("text", text);
+  return libatoll::detail::is_utf8(text) ? Json(std::string(text)) : in_hex("text", text);
 }
 
 void print(const Json& document) { absl::PrintF("%s\n", document.dump()); }

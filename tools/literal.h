@@ -1,4 +1,4 @@
-// Values and text as people write and see them. What is printed is UTF-8 and moves no cursor: text in
+// Text as people see it. What is printed is UTF-8 and moves no cursor: text in
 // shared memory may come from anybody.
 
 #ifndef ATOLL_TOOLS_LITERAL_H_
@@ -9,20 +9,14 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "atoll/atoll.h"
 
 namespace tool {
-
-bool is_utf8(std::string_view text);
 
 // `text` with a C escape for whatever does not print.
 std::string printable(std::string_view text);
 
 // What a status says; Abseil's view of a string need not be the standard's.
 std::string message_of(const absl::Status& status);
-
-// The literal of a value; `libatoll::parse_value` gives the value back.
-std::string to_literal(const libatoll::Value& value);
 
 // The first `columns` characters, of which the last is "…" where more were cut.
 std::string cut(const std::string& text, std::size_t columns);

@@ -84,7 +84,7 @@ absl::Status run(const Words& words) {
         absl::PrintF("%8d %s\n", i, styled(printable(message_of(row.status())), Style::kBad));
         continue;
       }
-      const std::string literal = to_literal(row->value);
+      const std::string literal = to_string(row->value);
       absl::PrintF("%8d %-13s %12d %12d  %s\n", i, row->type, row->version, row->capacity,
                    absl::GetFlag(FLAGS_full) ? literal : cut(literal, columns - kBeforeValue - 1));
     }

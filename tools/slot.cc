@@ -31,7 +31,7 @@ void print_value(const Value& value) {
   if (wants_json()) {
     print(to_json(value));
   } else {
-    absl::PrintF("%s\n", to_literal(value));
+    absl::PrintF("%s\n", to_string(value));
   }
 }
 
@@ -117,7 +117,7 @@ absl::Status cas(const Words& words) {
   if (!*exchanged) {
     return absl::AbortedError(
         absl::StrFormat("slot %d of list '%s' did not hold %s; `atoll get` shows what it holds",
-                        open->slot.index(), open->list.name(), cut(to_literal(*expected), 60)));
+                        open->slot.index(), open->list.name(), cut(to_string(*expected), 60)));
   }
   return absl::OkStatus();
 }

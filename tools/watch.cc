@@ -47,7 +47,7 @@ Change change_between(const Slot& slot, const Stamp& before, const Stamp& now) {
 }
 
 std::string literal_of(const absl::StatusOr<libatoll::StampedValue>& stamped) {
-  return stamped.ok() ? to_literal(stamped->value) : printable(message_of(stamped.status()));
+  return stamped.ok() ? to_string(stamped->value) : printable(message_of(stamped.status()));
 }
 
 class Looks {

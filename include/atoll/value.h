@@ -147,7 +147,8 @@ Type type_of(const Value& value);
 Value to_value(const ValueView& view);
 
 // A literal for people: 1, -2.5, true, none, "text" with C escapes, 0x:00ff for bytes. Numbers read
-// back to the same value; a double always shows a point, an exponent, `inf` or `nan`.
+// back to the same value; a double always shows a point, an exponent, `inf` or `nan`. It is UTF-8 on one
+// line, and moves no cursor, whatever the text: what does not print is escaped.
 std::string to_string(const ValueView& value);
 
 // The value of a literal; the inverse of `to_string`, and a little more: what is none of the above is
