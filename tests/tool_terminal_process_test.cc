@@ -4,6 +4,7 @@
 
 #include <regex>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 
@@ -384,6 +385,48 @@ TEST(ToolStory, CreateWorkWatchKillCheckCleanUp) {
   EXPECT_FALSE(name.exists());
   ATOLL_SUMMARY("%d workers, one of them killed, counted to %lld", kWorkers,
                 static_cast<long long>(total));
+}
+
+// The very lines of the README, but for the name, an end of the watching, an answer to wait for, and an
+// answer to gc, which is told the name: the lists of others are not ours to remove.
+TEST(ToolStory, TheLinesOfTheReadmeDoWhatItSays) {
+  const Name name;
+  const std::string& jobs = name.str();
+  std::string section = libatoll::test::read_file(std::getenv("ATOLL_README"));
+  section = section.substr(section.find("\n## The command\n") + 1);
+  section = section.substr(0, section.find("\n## "));
+  const std::string kill_one = "kill -9 %1";  // stands in a sentence
+  EXPECT_NE(section.find("`" + kill_one + "`"), section.npos);
+  std::string script = "set -m; PATH=$(dirname \"$ATOLL_TOOL\"):$PATH\n";
+  int commands = 0;
+  for (const absl::string_view line :
+       absl::StrSplit(section.substr(section.find("    atoll create ")), '\n')) {
+    if (!absl::StartsWith(line, "    ")) {
+      continue;
+    }
+    ++commands;
+    std::string command(line.substr(4));
+    command = std::regex_replace(command, std::regex("\\bjobs\\b"), jobs);
+    if (command.starts_with("atoll watch")) {
+      command += " --count=3 --interval=20ms";
+    } else if (command.starts_with("atoll set")) {
+      command = absl::StrCat(kill_one, " && ", command);
+    } else if (command.starts_with("atoll wait")) {
+      command = absl::StrCat("atoll set ", jobs, " 1 answer & ", command);
+    } else if (command == "atoll gc") {
+      command = absl::StrCat("wait; atoll gc ", jobs, " <<< y");
+    }
+    absl::StrAppend(&script, command, command.ends_with('&') ? "\n" : " || exit 1\n");
+  }
+  EXPECT_GE(commands, 9);
+  const Result result = tool_test::run({"bash", "-c", script});
+  EXPECT_EQ(result.code, 0) << script << result;
+  for (const std::string& part :
+       {jobs + "\n", std::string("\n\"answer\"\n"), std::string(" live participants, sound\n"),
+        jobs + "\n1 of 1 unused lists removed\n"}) {
+    EXPECT_NE(result.out.find(part), result.out.npos) << part << " is not in\n" << result;
+  }
+  EXPECT_FALSE(name.exists());
 }
 
 }  // namespace
