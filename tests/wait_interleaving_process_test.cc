@@ -185,7 +185,7 @@ class Interleaving : public ::testing::TestWithParam<Variant> {
 
 TEST_P(Interleaving, NoOrderLosesAWakeUp) {
   using State = Traced::State;
-  const std::vector<std::pair<const char*, std::function<void(std::int64_t)>>> writes = {
+  std::vector<std::pair<const char*, std::function<void(std::int64_t)>>> writes = {
       {"store", [&](std::int64_t next) { must(slot_.store(next)); }},
       {"fetch_add", [&](std::int64_t) { must(slot_.fetch_add(1)); }},
       {"store_range",
@@ -193,6 +193,12 @@ TEST_P(Interleaving, NoOrderLosesAWakeUp) {
          must(list_.store_range(0, std::span<const std::int64_t>(&next, 1)));
        }},
   };
+  if (kind() == Kind::kPinned) {
+    const libatoll::Counter counter = must(list_.counter(0));
+    writes.emplace_back("Counter::fetch_add", [counter](std::int64_t) { counter.fetch_add(1); });
+    writes.emplace_back("Counter::exchange",
+                        [counter](std::int64_t next) { counter.exchange(next); });
+  }
   std::int64_t value = 0;
   int orders = 0;
   int most_waiter = 0;

@@ -19,6 +19,7 @@ TORN = "torn_text_process_test"
 KILLED = "killed_writer_process_test"
 FORGED = "text_buffers_test"
 EVERY = "every_instruction_process_test"
+ORDERS = "wait_interleaving_process_test"
 X86 = "x86-64 keeps this order by itself; the fence stops the compiler only"
 
 MUTATIONS = [
@@ -130,21 +131,21 @@ MUTATIONS = [
     Mutation("wake-before-swap", "waiters are woken before the header is swapped", [
         (HEADER, "  if (!compare_exchange(header, expected, desired)) {\n    return false;\n  }\n  if (expected.has_waiters()) [[unlikely]] {",
          "  if (expected.has_waiters()) {\n    wake_waiters(header);\n  }\n  if (!compare_exchange(header, expected, desired)) {\n    return false;\n  }\n  if (false) {")],
-        ["wait_process_test"]),
+        [ORDERS, "wait_process_test"]),
     Mutation("never-wake", "nobody is woken", [
         (HEADER, "  if (expected.has_waiters()) [[unlikely]] {", "  if (false) {")],
-        ["wait_process_test"]),
+        [ORDERS, "wait_process_test"]),
     Mutation("unmarked-sleep", "a waiter sleeps without marking the header", [
         ("src/wait.cc", "while (!seen.has_waiters() && !detail::mark_waited(*slot.header_, seen));", "while (false);")],
-        ["wait_process_test"]),
+        [ORDERS, "wait_process_test"]),
     Mutation("pinned-look-before-mark", "a waiter looks at a pinned payload, then marks the wait word", [
         ("src/wait.cc", "      waits_[which] = {&word, detail::mark_waited(word)};\n      return look(which);  // once more, now that writers will see the mark\n",
          "      const std::optional<Stamp> early = look(which);\n      waits_[which] = {&word, detail::mark_waited(word)};\n      return early;\n")],
-        ["wait_process_test"]),
+        [ORDERS, "wait_process_test"]),
     Mutation("pinned-wake-before-write", "a writer looks at the wait word, then writes the payload", [
         ("include/atoll/slot.h", "  T exchange(T value) const { return woken(pinned_exchange(*header_, value)); }",
          "  T exchange(T value) const {\n    wake_if_waited(*wait_word_);\n    return pinned_exchange(*header_, value);\n  }")],
-        ["wait_process_test"]),
+        [ORDERS, "wait_process_test"]),
     # ---- Stamps and snapshots ----
     Mutation("stamp-by-value", "a stamp compares the value and not the version", [
         ("src/slot.cc", "    if (Stamp(seen) != expected) {\n", "    if (seen.payload != expected.word_.payload || seen.tag() != expected.word_.tag()) {\n")],
@@ -159,7 +160,7 @@ MUTATIONS = [
     Mutation("name-before-content", "the name appears before the segment is built", [
         ("src/creation.cc", "    build(mapping->data(), *shape, plan, values);\n    auto owned", "    if (absl::Status early = file->publish(*place, options.mode); !early.ok()) {\n      return early;\n    }\n    detail::pass(detail::Seam::kBuilt);\n    build(mapping->data(), *shape, plan, values);\n    auto owned"),
         ("src/creation.cc", "    if (absl::Status status = file->publish(*place, options.mode); !status.ok()) {\n      return status;\n    }\n", "")],
-        ["creation_race_process_test"]),
+        [EVERY, "creation_race_process_test"]),
     Mutation("no-pages", "the pages of a segment are not reserved", [
         ("src/segment.cc", "    error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));\n", "    error = ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;\n")],
         ["errors_test"]),
