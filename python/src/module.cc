@@ -11,6 +11,8 @@
 #include <pybind11/stl.h>
 // pybind11 includes Python.h as Python wants to be included; the others come after.
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -39,6 +41,9 @@ constexpr std::size_t kLongBytes = std::size_t{64} * 1024;
 // How long Ctrl-C can go unnoticed.
 constexpr absl::Duration kSignalInterval = absl::Milliseconds(50);
 
+// How often this process has come out of a fork.
+unsigned forks = 0;
+
 // What a list shares with its `.shm` and with the views of its memory.
 struct Shared {
   explicit Shared(List opened)
@@ -50,19 +55,31 @@ struct Shared {
   std::string name;
   std::size_t bytes;
   std::size_t views = 0;  // buffers handed out
-  std::size_t users = 0;  // calls that go on without the GIL
+
+  // Calls that go on without the GIL. Those of other threads are not there any more after a fork.
+  std::size_t& users() {
+    if (users_since_ != forks) {
+      users_since_ = forks;
+      users_ = 0;
+    }
+    return users_;
+  }
+
+ private:
+  std::size_t users_ = 0;
+  unsigned users_since_ = forks;
 };
 
 // Releases the GIL, and keeps the list open meanwhile.
 class Unlocked {
  public:
   explicit Unlocked(Shared& shared) : shared_(shared) {
-    ++shared_.users;
+    ++shared_.users();
     thread_ = PyEval_SaveThread();
   }
   ~Unlocked() {
     PyEval_RestoreThread(thread_);
-    --shared_.users;
+    --shared_.users();
   }
   Unlocked(const Unlocked&) = delete;
   Unlocked& operator=(const Unlocked&) = delete;
@@ -383,7 +400,7 @@ void close(Segment& segment) {
   if (!shared.list.is_open()) {
     return;
   }
-  if (shared.users > 0) {
+  if (shared.users() > 0) {
     raise(PyExc_BufferError, "cannot close '" + shared.name + "': another thread is using it");
   }
   if (!segment.view.is_none()) {
@@ -694,4 +711,7 @@ void define(py::module_& module) {
 }  // namespace
 }  // namespace libatoll::python
 
-PYBIND11_MODULE(_atoll, module) { libatoll::python::define(module); }
+PYBIND11_MODULE(_atoll, module) {
+  pthread_atfork(nullptr, nullptr, [] { ++libatoll::python::forks; });
+  libatoll::python::define(module);
+}

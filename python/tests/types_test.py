@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 RIGHT = """\
+from typing import Any
 from atoll import ShareableList
 shared = ShareableList([1, 2.5, "text"], name="x", capacity={2: 64}, pinned=[0])
 shared[0] = None
@@ -14,16 +15,26 @@ before: float = shared.fetch_add(0, 1)
 value, stamp = shared.load_stamped(0)
 stamp = shared.wait(0, stamp, timeout=1.5)
 total: int = len(shared) + shared.capacity(0) + stamp.version
-whole: list[int | float | bool | str | bytes | None] = shared.snapshot()
+whole: list[Any] = shared.snapshot()
 numbers: memoryview = shared.snapshot("q")
+counters = ShareableList([0] * 5)
+same: ShareableList[int] = ShareableList(name=counters.shm.name, read_only=True)
+previous: int = counters.fetch_add(0, 1) + same[0] + sum(same) + counters.update(1, lambda n: n + 1)
+def first(of: ShareableList[str]) -> str:
+    with of as texts:
+        return texts[0] + texts.exchange(1, "")
 """
 WRONG = [
-    "shared[0] = [1]",
     "shared['x']",
     "shared.fetch_and(0, 0.5)",
     "shared.wait(0, 1)",
     "shared.snapshot('i')",
     "shared.nothing()",
+    "ShareableList([[1]])",
+    "counters[0] = 'text'",
+    "counters.fetch_add(0, 0.5)",
+    "first(counters)",
+    "ShareableList([0], read_only=True)",
 ]
 
 
