@@ -15,7 +15,7 @@
 
 namespace process {
 
-// Removes the file of that path, if there is one, when it is destroyed, or when a signal ends the process
+// Removes the file or empty directory of that path, if there is one, when it is destroyed, or when a signal ends the process
 // that made it. Children of fork leave their parent's files alone.
 class RemovedInTheEnd {
  public:
@@ -44,7 +44,7 @@ class RemovedInTheEnd {
   RemovedInTheEnd(const RemovedInTheEnd&) = delete;
   RemovedInTheEnd& operator=(const RemovedInTheEnd&) = delete;
   ~RemovedInTheEnd() {
-    ::unlink(place_->path.data());
+    remove(*place_);
     place_->owner = 0;
   }
 
@@ -52,7 +52,7 @@ class RemovedInTheEnd {
   static void remove_all() {
     for (const Place& place : places()) {
       if (place.owner == getpid()) {
-        ::unlink(place.path.data());
+        remove(place);
       }
     }
   }
@@ -62,6 +62,12 @@ class RemovedInTheEnd {
     pid_t owner = 0;
     std::array<char, 320> path = {};
   };
+  // A file, or an empty directory.
+  static void remove(const Place& place) {
+    if (::unlink(place.path.data()) != 0) {
+      ::rmdir(place.path.data());
+    }
+  }
   static std::array<Place, 128>& places() {
     static std::array<Place, 128> all;
     return all;

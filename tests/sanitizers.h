@@ -43,6 +43,13 @@
 #define ATOLL_NEEDS_NO_OTHER_SYSTEM_CALLS() static_cast<void>(0)
 #endif
 
+// A crash ends a process by the crash's signal, and not by a report and an exit code.
+#if defined(ATOLL_ADDRESS_SANITIZER) || defined(ATOLL_THREAD_SANITIZER)
+#define ATOLL_CRASHES_BY_SIGNAL 0
+#else
+#define ATOLL_CRASHES_BY_SIGNAL 1
+#endif
+
 // What is freed can be given out again at once.
 #if defined(ATOLL_ADDRESS_SANITIZER)
 #define ATOLL_NO_QUARANTINE 0
