@@ -1,0 +1,133 @@
+"""Calls that something comes into: a signal, SIGKILL, a fork, a close."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import unittest
+
+from atoll import ShareableList
+
+LIMIT_S = 30
+KILLS = 12
+LENGTH = 4 << 20
+STRIDE = 4096
+TEXT = b"abcde0123"
+
+# Stores one long text after the other until it is killed; slot 1 counts them.
+WRITER = f"""
+import sys
+from atoll import ShareableList
+shared = ShareableList(name=sys.argv[1])
+texts = [letter * {LENGTH} for letter in "abcde"]
+while True:
+    for text in texts:
+        shared[0] = text
+        shared.fetch_add(1, 1)
+"""
+
+
+class Interrupted(unittest.TestCase):
+    def share(self, items, **options):
+        shared = ShareableList(items, **options)
+        self.addCleanup(lambda: (shared.shm.close(), shared.shm.unlink()))
+        return shared
+
+    def run_once_the_gil_is_released(self, function):
+        """Starts a thread that gets the GIL when this one gives it away of itself, and not before."""
+        gate = threading.Lock()
+        gate.acquire()
+        thread = threading.Thread(target=lambda: (gate.acquire(), function()), daemon=True)
+        thread.start()
+        self.addCleanup(thread.join, LIMIT_S)
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1000)
+        gate.release()
+
+    def test_a_thread_wakes_the_waiter(self):
+        shared = self.share([0])
+        stamp = shared.load_stamped(0)[1]
+        self.run_once_the_gil_is_released(lambda: shared.fetch_add(0, 1))
+        self.assertNotEqual(shared.wait(0, stamp, 5), stamp)
+
+    def test_ctrl_c_ends_a_wait(self):
+        shared = self.share([0])
+        stamp = shared.load_stamped(0)[1]
+        self.addCleanup(signal.signal, signal.SIGINT,
+                        signal.signal(signal.SIGINT, signal.default_int_handler))
+        self.run_once_the_gil_is_released(lambda: os.kill(os.getpid(), signal.SIGINT))
+        with self.assertRaises(KeyboardInterrupt):
+            shared.wait(0, stamp, 5)
+
+    def test_killed_while_it_stores_long_text(self):
+        # Room beyond the text: between two buffers there are zeros, and a text directly after another
+        # is one that was left half-written over it.
+        shared = self.share(["", 0], capacity={0: LENGTH + 16 * STRIDE})
+        torn = 0
+        for _ in range(KILLS):
+            stamp = shared.load_stamped(1)[1]
+            with subprocess.Popen([sys.executable, "-c", WRITER, shared.shm.name]) as writer:
+                try:
+                    for _ in range(7):
+                        stamp = shared.wait(1, stamp, LIMIT_S)
+                finally:
+                    writer.kill()
+            samples = bytes(shared.shm.buf[::STRIDE])
+            torn += any(a != b and a in TEXT and b in TEXT for a, b in zip(samples, samples[1:]))
+            found = shared[0]
+            self.assertIn(found, [letter * LENGTH for letter in "abcde"])
+            for place in range(4):  # more than there are buffers
+                shared[0] = str(place) * LENGTH
+                self.assertEqual(shared[0], str(place) * LENGTH)
+        self.assertGreater(torn, 0, "no writer was killed in the middle")
+
+    def test_a_fork_while_another_thread_waits(self):
+        shared = self.share([0])
+        stamp = shared.load_stamped(0)[1]
+        codes = []
+
+        def fork():
+            child = os.fork()
+            if child == 0:
+                try:
+                    shared.shm.close()
+                    os._exit(0)
+                except BufferError:
+                    os._exit(3)
+                finally:
+                    os._exit(4)
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            shared[0] = 1
+
+        self.run_once_the_gil_is_released(fork)
+        shared.wait(0, stamp, LIMIT_S)
+        self.assertEqual(codes, [0])
+
+    def test_an_index_that_closes_the_list(self):
+        for use in (
+            lambda shared, index: shared[index],
+            lambda shared, index: shared.__setitem__(index, "longer than eight"),
+            lambda shared, index: shared.fetch_add(index, 1),
+            lambda shared, index: shared.exchange(index, 1),
+            lambda shared, index: shared.load_stamped(index),
+        ):
+            shared = self.share([0], capacity=64)
+
+            class Closing:
+                def __index__(self):
+                    shared.shm.close()
+                    return 0
+
+            with self.assertRaises((ValueError, IndexError)):
+                use(shared, Closing())
+
+    def test_a_read_only_list_cannot_wait(self):
+        shared = self.share([0])
+        with ShareableList(name=shared.shm.name, read_only=True) as reader:
+            with self.assertRaises(PermissionError):
+                reader.wait(0, reader.load_stamped(0)[1], LIMIT_S)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
