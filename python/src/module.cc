@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +25,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "atoll/atoll.h"
 
@@ -599,7 +599,7 @@ Stamp wait(const Handle& handle, const py::object& index, const Stamp& stamp,
   Shared& shared = opened(handle);
   const Slot slot = slot_or_raise(shared, index);
   absl::Duration left = to_timeout(timeout_s);
-  const absl::Time started = absl::Now();
+  const auto started = std::chrono::steady_clock::now();
   const absl::Duration whole = left;
   for (;;) {
     auto changed = [&] {
@@ -618,7 +618,7 @@ Stamp wait(const Handle& handle, const py::object& index, const Stamp& stamp,
     if (!shared.list.is_open()) {  // the handler closed it
       raise(PyExc_ValueError, "the list is closed");
     }
-    left = whole - (absl::Now() - started);
+    left = whole - absl::FromChrono(std::chrono::steady_clock::now() - started);
     if (left <= absl::ZeroDuration()) {
       raise(absl::DeadlineExceededError("slot " + std::to_string(slot.index()) + " of list '" +
                                         shared.list.name() + "' did not change within " +

@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 import unittest
 
 from atoll import ShareableList
@@ -14,7 +12,6 @@ from atoll import ShareableList
 LIMIT_S = 60
 METHODS = ("fork", "spawn", "forkserver")
 PROCESSES, TIMES, PLACES = 10, 100, 5
-SLOT_0_WAITERS_BYTE = 192 + 9  # docs/layout.md: behind the header, bit 8 of meta
 CONTENDED = 300_000  # long enough that processes on two processors are at it together
 
 
@@ -92,27 +89,6 @@ class Processes(unittest.TestCase):
                 self.assertEqual(shared[1], "got 42")
                 process.join(LIMIT_S)
                 self.assertEqual(process.exitcode, 0)
-
-    def test_fork_while_another_thread_waits(self):
-        shared = self.share([0])
-        stamp = shared.load_stamped(0)[1]
-        waiter = threading.Thread(target=lambda: shared.wait(0, stamp, LIMIT_S))
-        waiter.start()
-        end = time.monotonic() + LIMIT_S
-        while not shared.shm.buf[SLOT_0_WAITERS_BYTE] & 1:  # until it is inside the call
-            self.assertLess(time.monotonic(), end)
-        child = os.fork()
-        if child == 0:
-            # The thread is not here, and does not keep the list open.
-            try:
-                shared.shm.close()
-            except BufferError:
-                os._exit(1)
-            os._exit(0)
-        self.assertEqual(os.waitpid(child, 0)[1], 0)
-        shared[0] = 1
-        waiter.join(LIMIT_S)
-        self.assertFalse(waiter.is_alive())
 
     def test_no_process_destroys_what_others_use(self):
         # An interpreter that merely attached ends, normally and by SIGKILL; the list stays.
