@@ -557,7 +557,7 @@ bool compare_exchange(const Handle& handle, const py::object& index, const py::o
   const Slot slot = slot_or_raise(shared, index);
   const ValueView view = view_or_raise(desired);
   if (py::isinstance<Stamp>(expected)) {
-    Stamp stamp = expected.cast<Stamp>();
+    auto stamp = expected.cast<Stamp>();
     auto exchanged = [&] {
       const Unlocked unlocked(shared);
       return slot.compare_exchange(stamp, view);
@@ -673,7 +673,7 @@ void define(py::module_& module) {
       .def(
           "__eq__", [](const Stamp& a, const Stamp& b) { return a == b; }, py::is_operator());
 
-  py::class_<Memory>(module, "_Memory", py::custom_type_setup(&set_up_memory_type));
+  const py::class_<Memory> memory(module, "_Memory", py::custom_type_setup(&set_up_memory_type));
 
   py::class_<Segment>(module, "Segment", "The shared memory of a list.")
       .def_property_readonly("name", [](const Segment& segment) { return segment.shared->name; })
