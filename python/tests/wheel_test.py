@@ -35,7 +35,7 @@ def main() -> int:
             names = sorted(name for name in archive.namelist() if ".dist-info/" not in name)
             archive.extractall(f"{folder}/site")
         extension = [name for name in names if name.startswith("atoll/_atoll.cpython-311-")]
-        if set(names) != {"atoll/__init__.py", "atoll/_atoll.pyi", "atoll/py.typed", *extension} or not extension:
+        if set(names) != {"atoll/__init__.py", "atoll/__init__.pyi", "atoll/_atoll.pyi", "atoll/py.typed", *extension} or not extension:
             print("in the wheel:", names)
             return 1
         os.chdir(folder)
