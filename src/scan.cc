@@ -6,15 +6,19 @@
 #include "absl/strings/str_cat.h"
 #include "atoll/list.h"
 
+#include "header_cursor.h"
+
 namespace libatoll {
 
 // Calls `found(index)` for each slot that holds `value`, until it returns false.
 template <typename Found>
 absl::Status List::find(const ValueView& value, Found found) const {
   const auto* const number = std::get_if<std::int64_t>(&value.variant());
-  for (std::size_t i = 0; i < size(); ++i) {
+  const std::size_t slots = size();
+  detail::HeaderCursor headers(view());
+  for (std::size_t i = 0; i < slots; ++i) {
     bool equal;
-    const detail::Word seen = detail::read(*view().header(i));
+    const detail::Word seen = detail::read(headers.next());
     if (number != nullptr && seen.is_int64()) {
       // What long lists are made of, at the speed of memory.
       equal = detail::from_bits<std::int64_t>(seen.payload) == *number;

@@ -14,10 +14,12 @@
 #include "atoll/list.h"
 
 #include "deadline.h"
+#include "header_cursor.h"
 
 namespace libatoll {
 
 using detail::Header;
+using detail::HeaderCursor;
 using detail::Tag;
 using detail::View;
 using detail::Word;
@@ -32,27 +34,10 @@ inline constexpr Tag kPinnedTag =
 template <typename T>
 inline constexpr Type kTypeOf = std::is_same_v<T, double> ? Type::kDouble : Type::kInt64;
 
-// Goes from header to header. Has the numbers that it needs for itself: after a load that acquires, the
-// compiler reads the View again, which others could have changed.
-class HeaderCursor {
- public:
-  explicit HeaderCursor(const View& view, std::size_t first = 0)
-      : at_(reinterpret_cast<const std::byte*>(view.header(first))),
-        stride_(std::size_t{1} << view.slot_shift) {}
-  const Header& next() {
-    const auto& header = *reinterpret_cast<const Header*>(at_);
-    at_ += stride_;
-    return header;
-  }
-
- private:
-  const std::byte* at_;
-  std::size_t stride_;
-};
-
+// `may_be_pinned` is false for most lists, and spares them a comparison a slot.
 template <typename T>
-bool holds(const Word& seen) {
-  return seen.is(kVersionedTag<T>) || seen.is(kPinnedTag<T>);
+bool holds(const Word& seen, bool may_be_pinned) {
+  return seen.is(kVersionedTag<T>) || (may_be_pinned && seen.is(kPinnedTag<T>));
 }
 
 // The second look at slots that were read before, in halves. Versions only rise, so if their sum is still
@@ -122,19 +107,19 @@ absl::StatusOr<std::vector<T>> List::snapshot_numbers(absl::Duration timeout) co
   const detail::Deadline deadline(timeout);
   std::vector<T> values(size());
   const std::span<T> out(values);
-  const bool has_pinned = view().has_pinned_slots();  // spares most lists a comparison a slot
+  const bool has_pinned = view().has_pinned_slots();
   for (std::size_t passes = 1;; ++passes) {
     HeaderCursor headers(view());
     std::uint64_t versions = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {
       const Word seen = detail::read_halves(headers.next());
-      if (!seen.is(kVersionedTag<T>) && (!has_pinned || !seen.is(kPinnedTag<T>))) [[unlikely]] {
+      if (!holds<T>(seen, has_pinned)) [[unlikely]] {
         return (*this)[i].wrong_type("snapshot", kTypeOf<T>, seen);
       }
       out[i] = detail::from_bits<T>(seen.payload);
       versions += seen.version();
     }
-    if (are_still(view(), std::span<const T>(values), versions)) {
+    if (are_still<T>(view(), values, versions)) {
       return values;
     }
     if (deadline.is_over()) {
@@ -171,7 +156,7 @@ absl::Status List::load_numbers(std::size_t first, std::span<T> out) const {
   HeaderCursor headers(view(), first);
   for (std::size_t i = 0; i < out.size(); ++i) {
     const Word seen = detail::read(headers.next());
-    if (!holds<T>(seen)) [[unlikely]] {
+    if (!holds<T>(seen, true)) [[unlikely]] {
       return (*this)[first + i].wrong_type("load_range", kTypeOf<T>, seen);
     }
     out[i] = detail::from_bits<T>(seen.payload);

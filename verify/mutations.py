@@ -154,7 +154,7 @@ MUTATIONS = [
         ("src/snapshot.cc", "      if (!slot.is_still(seen[i])) [[unlikely]] {\n", "      if (false) {\n")],
         ["snapshot_process_test"]),
     Mutation("single-collect-numbers", "a snapshot of numbers does not look a second time", [
-        ("src/snapshot.cc", "    if (are_still(view(), std::span<const T>(values), versions)) {\n", "    {\n")],
+        ("src/snapshot.cc", "    if (are_still<T>(view(), values, versions)) {\n", "    {\n")],
         ["snapshot_process_test"]),
     # ---- Creation ----
     Mutation("name-before-content", "the name appears before the segment is built", [
