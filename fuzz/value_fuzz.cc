@@ -2,7 +2,6 @@
 // arbitrary text, prints as something that reads back the same.
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -11,9 +10,9 @@
 #include "absl/strings/escaping.h"
 #include "atoll/value.h"
 
-#include "escape.h"
 #include "input.h"
 #include "process.h"
+#include "values.h"
 
 namespace {
 
@@ -36,26 +35,12 @@ fuzz::Tally read("texts read as a value that is not text");
 fuzz::Tally read_as_text("texts read as text");
 fuzz::Tally refused("texts refused");
 
-bool same(const Value& a, const Value& b) {
-  if (type_of(a) == Type::kDouble && type_of(b) == Type::kDouble) {
-    const double x = std::get<double>(a);
-    const double y = std::get<double>(b);
-    return std::isnan(x) ? std::isnan(y) : x == y && std::signbit(x) == std::signbit(y);
-  }
-  return a == b;
-}
-
 void print_and_read_back(const Notation& notation, const Value& value) {
   const std::string literal = notation.print(value);
-  for (std::string_view rest = literal; !rest.empty();) {
-    const auto [code, length] = libatoll::detail::first_character(rest);
-    ATOLL_CHECK(length != 0 && code >= 0x20 && (code < 0x7f || code > 0x9f))
-        << "does not print: " << absl::CHexEscape(literal);
-    rest.remove_prefix(length);
-  }
+  ATOLL_CHECK(libatoll::test::prints(literal)) << "does not print: " << absl::CHexEscape(literal);
   const absl::StatusOr<Value> again = notation.parse(literal);
   ATOLL_CHECK(again.ok()) << again.status();
-  ATOLL_CHECK(same(*again, value)) << literal << " reads as " << *again;
+  ATOLL_CHECK(libatoll::test::reads_the_same(*again, value)) << literal << " reads as " << *again;
   printed.add();
 }
 

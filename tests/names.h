@@ -15,8 +15,8 @@
 
 namespace process {
 
-// Removes the file or empty directory of that path, if there is one, when it is destroyed, or when a signal ends the process
-// that made it. Children of fork leave their parent's files alone.
+// Removes the file or empty directory of that path, if there is one, when it is destroyed, or when a
+// signal ends the process that made it. Children of fork leave their parent's files alone.
 class RemovedInTheEnd {
  public:
   explicit RemovedInTheEnd(const std::string& path) {

@@ -22,6 +22,7 @@
 
 #include "sanitizers.h"
 #include "testing.h"
+#include "values.h"
 
 // ---- Counting allocations -----------------------------------------------------------------------
 
@@ -77,15 +78,6 @@ std::vector<Value> all_values() {
     values.emplace_back(Bytes(std::string(length, 't')));
   }
   return values;
-}
-
-// Doubles apart, which compare equal though their bits differ.
-bool same(const Value& a, const Value& b) {
-  const auto* const x = std::get_if<double>(&a);
-  const auto* const y = std::get_if<double>(&b);
-  return x != nullptr && y != nullptr
-             ? std::bit_cast<std::uint64_t>(*x) == std::bit_cast<std::uint64_t>(*y)
-             : a == b;
 }
 
 std::string pattern(std::size_t size) {

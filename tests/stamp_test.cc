@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "testing.h"
+#include "values.h"
 
 namespace libatoll {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 using test::Code;
 using test::fails;
 using test::must;
+using test::same;
 using test::state_of;
 using test::succeeds;
 
@@ -40,14 +42,6 @@ const std::vector<Value>& values() {
       Bytes(std::string(kCapacity - 1, '\xff')),
   };
   return all;
-}
-
-// The same type and contents; doubles in their bits.
-bool same(const Value& a, const Value& b) {
-  if (const auto* number = std::get_if<double>(&a); number != nullptr && a.index() == b.index()) {
-    return detail::to_bits(*number) == detail::to_bits(std::get<double>(b));
-  }
-  return a == b;
 }
 
 TEST_P(StampTest, LoadsTheValueWithItsStamp) {
