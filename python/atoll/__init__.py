@@ -6,11 +6,8 @@
 ...     jobs.shm.unlink()
 """
 
-from __future__ import annotations
-
 import functools
 import types
-from typing import Any, Callable
 
 from ._atoll import List, Segment, Stamp
 
@@ -31,30 +28,30 @@ class ShareableList(List):
     __slots__ = ()
     __class_getitem__ = classmethod(types.GenericAlias)
 
-    def __repr__(self) -> str:
+    def __repr__(self):
         return f"{type(self).__name__}({list(self)!r}, name={self.shm.name!r})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self):
         return functools.partial(type(self), name=self.shm.name), ()
 
-    def __enter__(self) -> ShareableList:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception):
         self.shm.close()
 
-    def count(self, value: object) -> int:
+    def count(self, value):
         """How many items equal `value`."""
         return sum(1 for item in self if value == item)
 
-    def index(self, value: object) -> int:
+    def index(self, value):
         """The first index whose item equals `value`; ValueError if none does."""
         for place, item in enumerate(self):
             if value == item:
                 return place
         raise ValueError(f"{value!r} not in this container")
 
-    def update(self, index: int, function: Callable[[Any], Any]) -> Any:
+    def update(self, index, function):
         """Replaces the item v by function(v), as one atomic step, and returns the new item.
 
         `function` runs again whenever another write came in between.

@@ -133,16 +133,18 @@ T* held_by(PyObject* self) {
   return static_cast<T*>(value);
 }
 
+// False, with an exception set, if the list is closed.
+bool check_open(const Shared& shared) {
+  if (!shared.list.is_open()) [[unlikely]] {
+    PyErr_SetString(PyExc_ValueError, "the list is closed");
+    return false;
+  }
+  return true;
+}
+
 Shared* open_list_of(PyObject* self) {
   const Handle* handle = held_by<Handle>(self);
-  if (handle == nullptr) [[unlikely]] {
-    return nullptr;
-  }
-  if (!handle->shared->list.is_open()) [[unlikely]] {
-    PyErr_SetString(PyExc_ValueError, "the list is closed");
-    return nullptr;
-  }
-  return handle->shared.get();
+  return handle != nullptr && check_open(*handle->shared) ? handle->shared.get() : nullptr;
 }
 
 constexpr const char* kGetError = "index out of range";
@@ -359,8 +361,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     return -1;
   }
   Shared& shared = *memory->shared;
-  if (!shared.list.is_open()) {
-    PyErr_SetString(PyExc_ValueError, "the list is closed");
+  if (!check_open(shared)) {
     return -1;
   }
   // The buffer protocol has no const; `readonly` says it.
@@ -510,8 +511,8 @@ std::unique_ptr<Handle> open(const py::object& sequence, const std::optional<std
 // ---- The other operations -----------------------------------------------------------------------
 
 Shared& opened(const Handle& handle) {
-  if (!handle.shared->list.is_open()) {
-    raise(PyExc_ValueError, "the list is closed");
+  if (!check_open(*handle.shared)) {
+    raise();
   }
   return *handle.shared;
 }
@@ -612,11 +613,8 @@ Stamp wait(const Handle& handle, const py::object& index, const Stamp& stamp,
     if (!absl::IsDeadlineExceeded(changed.status())) {
       raise(changed.status());
     }
-    if (PyErr_CheckSignals() != 0) {
+    if (PyErr_CheckSignals() != 0 || !check_open(shared)) {  // a handler may have closed it
       raise();
-    }
-    if (!shared.list.is_open()) {  // the handler closed it
-      raise(PyExc_ValueError, "the list is closed");
     }
     left = whole - absl::FromChrono(std::chrono::steady_clock::now() - started);
     if (left <= absl::ZeroDuration()) {

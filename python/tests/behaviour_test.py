@@ -12,22 +12,7 @@ import unittest
 import atoll
 from atoll import ShareableList
 
-LIMIT_S = 30
-
-
-class ListTestCase(unittest.TestCase):
-    def make(self, *arguments, **options):
-        made = ShareableList(*arguments, **options)
-        self.addCleanup(self.drop, made)
-        return made
-
-    @staticmethod
-    def drop(made):
-        made.shm.close()
-        try:
-            made.shm.unlink()
-        except FileNotFoundError:
-            pass
+from testing import LIMIT_S, ListTestCase
 
 
 class SameAsCPython(ListTestCase):
@@ -344,23 +329,16 @@ class Added(ListTestCase):
     def test_long_values_are_copied_without_the_gil(self):
         made = self.make(["z" * (8 << 20)])
         interval = sys.getswitchinterval()
-        self.addCleanup(sys.setswitchinterval, interval)
         for copy in (lambda: made[0], lambda: made.__setitem__(0, text)):
             text = made[0]
-            gate = threading.Lock()
-            gate.acquire()
             seen = []
-            thread = threading.Thread(target=lambda: (gate.acquire(), seen.append(True)))
-            thread.start()
-            # From here on the GIL goes to the other thread only if it is released.
-            sys.setswitchinterval(1000)
-            gate.release()
+            thread = self.run_once_the_gil_is_released(lambda: seen.append(True))
             for _ in range(500):
                 copy()
                 if seen:
                     break
-            sys.setswitchinterval(interval)
             noticed = bool(seen)
+            sys.setswitchinterval(interval)
             thread.join(LIMIT_S)
             self.assertTrue(noticed)
 

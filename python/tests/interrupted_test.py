@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import unittest
 
 from atoll import ShareableList
 
-LIMIT_S = 30
+from testing import LIMIT_S, ListTestCase
+
 KILLS = 12
 LENGTH = 4 << 20
 STRIDE = 4096
@@ -28,31 +28,15 @@ while True:
 """
 
 
-class Interrupted(unittest.TestCase):
-    def share(self, items, **options):
-        shared = ShareableList(items, **options)
-        self.addCleanup(lambda: (shared.shm.close(), shared.shm.unlink()))
-        return shared
-
-    def run_once_the_gil_is_released(self, function):
-        """Starts a thread that gets the GIL when this one gives it away of itself, and not before."""
-        gate = threading.Lock()
-        gate.acquire()
-        thread = threading.Thread(target=lambda: (gate.acquire(), function()), daemon=True)
-        thread.start()
-        self.addCleanup(thread.join, LIMIT_S)
-        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(1000)
-        gate.release()
-
+class Interrupted(ListTestCase):
     def test_a_thread_wakes_the_waiter(self):
-        shared = self.share([0])
+        shared = self.make([0])
         stamp = shared.load_stamped(0)[1]
         self.run_once_the_gil_is_released(lambda: shared.fetch_add(0, 1))
         self.assertNotEqual(shared.wait(0, stamp, 5), stamp)
 
     def test_ctrl_c_ends_a_wait(self):
-        shared = self.share([0])
+        shared = self.make([0])
         stamp = shared.load_stamped(0)[1]
         self.addCleanup(signal.signal, signal.SIGINT,
                         signal.signal(signal.SIGINT, signal.default_int_handler))
@@ -63,7 +47,7 @@ class Interrupted(unittest.TestCase):
     def test_killed_while_it_stores_long_text(self):
         # Room beyond the text: between two buffers there are zeros, and a text directly after another
         # is one that was left half-written over it.
-        shared = self.share(["", 0], capacity={0: LENGTH + 16 * STRIDE})
+        shared = self.make(["", 0], capacity={0: LENGTH + 16 * STRIDE})
         torn = 0
         for _ in range(KILLS):
             stamp = shared.load_stamped(1)[1]
@@ -83,7 +67,7 @@ class Interrupted(unittest.TestCase):
         self.assertGreater(torn, 0, "no writer was killed in the middle")
 
     def test_a_fork_while_another_thread_waits(self):
-        shared = self.share([0])
+        shared = self.make([0])
         stamp = shared.load_stamped(0)[1]
         codes = []
 
@@ -112,7 +96,7 @@ class Interrupted(unittest.TestCase):
             lambda shared, index: shared.exchange(index, 1),
             lambda shared, index: shared.load_stamped(index),
         ):
-            shared = self.share([0], capacity=64)
+            shared = self.make([0], capacity=64)
 
             class Closing:
                 def __index__(self):
@@ -123,7 +107,7 @@ class Interrupted(unittest.TestCase):
                 use(shared, Closing())
 
     def test_a_read_only_list_cannot_wait(self):
-        shared = self.share([0])
+        shared = self.make([0])
         with ShareableList(name=shared.shm.name, read_only=True) as reader:
             with self.assertRaises(PermissionError):
                 reader.wait(0, reader.load_stamped(0)[1], LIMIT_S)

@@ -9,6 +9,8 @@ import unittest
 
 from atoll import ShareableList
 
+from testing import ListTestCase
+
 LIMIT_S = 60
 METHODS = ("fork", "spawn", "forkserver")
 PROCESSES, TIMES, PLACES = 10, 100, 5
@@ -40,12 +42,7 @@ def answer(shared):
     shared[1] = f"got {shared[0]}"
 
 
-class Processes(unittest.TestCase):
-    def share(self, items, **options):
-        shared = ShareableList(items, **options)
-        self.addCleanup(lambda: (shared.shm.close(), shared.shm.unlink()))
-        return shared
-
+class Processes(ListTestCase):
     def run_all(self, method, target, shared, count, *arguments):
         context = multiprocessing.get_context(method)
         processes = [context.Process(target=target, args=(shared, *arguments)) for _ in range(count)]
@@ -58,26 +55,26 @@ class Processes(unittest.TestCase):
     def test_no_increment_is_lost(self):
         for method in METHODS:
             with self.subTest(method):
-                shared = self.share([0] * PLACES)
+                shared = self.make([0] * PLACES)
                 self.run_all(method, add, shared, PROCESSES)
                 self.assertEqual(list(shared), [PROCESSES * TIMES] * PLACES)
 
     def test_no_increment_is_lost_in_a_crowd(self):
         for pinned in (False, True):
             with self.subTest(pinned=pinned):
-                shared = self.share([0], pinned=pinned)
+                shared = self.make([0], pinned=pinned)
                 self.run_all("fork", add_together, shared, 4, multiprocessing.Barrier(4))
                 self.assertEqual(shared[0], 4 * CONTENDED)
 
     def test_no_update_of_longer_text_is_lost(self):
-        shared = self.share([""], capacity=4 * TIMES)
+        shared = self.make([""], capacity=4 * TIMES)
         self.run_all("fork", append, shared, 4)
         self.assertEqual(shared[0], "x" * (4 * TIMES))
 
     def test_wait_across_processes(self):
         for method in METHODS:
             with self.subTest(method):
-                shared = self.share([0, "", ""], capacity=16)
+                shared = self.make([0, "", ""], capacity=16)
                 context = multiprocessing.get_context(method)
                 process = context.Process(target=answer, args=(shared,))
                 stamp = shared.load_stamped(1)[1]
@@ -92,7 +89,7 @@ class Processes(unittest.TestCase):
 
     def test_no_process_destroys_what_others_use(self):
         # An interpreter that merely attached ends, normally and by SIGKILL; the list stays.
-        shared = self.share([1])
+        shared = self.make([1])
         attach = f"import atoll, os; l = atoll.ShareableList(name={shared.shm.name!r}); l.fetch_add(0, 1)"
         for end, code in (("", 0), ("; os.kill(os.getpid(), 9)", -signal.SIGKILL)):
             done = subprocess.run([sys.executable, "-c", attach + end], timeout=LIMIT_S, check=False)
