@@ -9,13 +9,14 @@ Lock, Manager().list() with a Lock. Writes a line of JSON for each sample, as th
 
 import argparse
 import itertools
-import json
 import multiprocessing
 import sys
 import time
 from multiprocessing import shared_memory
 
 import atoll
+
+import crowd
 
 PROCESSES = 4
 TEXT = "x" * 64
@@ -42,37 +43,13 @@ def add_locked(shared, lock, times):
             shared[0] += 1
 
 
-def worker(function, shared, lock, times, start, spans, me):
-    start.wait()
-    begin = time.monotonic_ns()
-    function(shared, lock, times)
-    spans[2 * me], spans[2 * me + 1] = begin, time.monotonic_ns()
-
-
 def increments(function, shared, lock, times):
     """Nanoseconds an increment; ends the program if one was lost."""
-    start = multiprocessing.Barrier(PROCESSES)
-    spans = multiprocessing.Array("q", 2 * PROCESSES, lock=False)
     before = shared[0]
-    processes = [
-        multiprocessing.Process(target=worker, args=(function, shared, lock, times, start, spans, me))
-        for me in range(PROCESSES)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    elapsed = crowd.elapsed_ns(PROCESSES, function, shared, lock, times)
     if shared[0] - before != PROCESSES * times:
-        sys.exit("increments were lost, or a process failed")
-    return (max(spans[1::2]) - min(spans[0::2])) / (PROCESSES * times)
-
-
-def report(work, processes, size, contestant, round_number, ns, operations):
-    print(json.dumps({
-        "work": work, "processes": processes, "size": size, "contestant": contestant,
-        "round": round_number, "ns": ns, "operations": operations, "attempts": 1,
-        "disturbed": False,
-    }), flush=True)
+        sys.exit("increments were lost")
+    return elapsed / (PROCESSES * times)
 
 
 def main():
@@ -103,12 +80,12 @@ def main():
                         begin = time.perf_counter_ns()
                         function(shared, place, value, times)
                         ns = (time.perf_counter_ns() - begin) / times
-                        report(work, 1, size, contestant, round_number, ns, times)
+                        crowd.report(work, 1, size, contestant, round_number, ns, times)
                 for contestant, (function, shared, times) in adders.items():
                     times = max(1, int(times * arguments.scale))
                     ns = increments(function, shared, lock, times)
-                    report("Python increments", PROCESSES, 0, contestant, round_number, ns,
-                           PROCESSES * times)
+                    crowd.report("Python increments", PROCESSES, 0, contestant, round_number, ns,
+                                 PROCESSES * times)
     finally:
         for shared in (ours, theirs):
             shared.shm.close()

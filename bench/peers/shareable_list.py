@@ -9,11 +9,11 @@ lock. Writes a line of JSON for each sample, as the other works do.
 """
 
 import argparse
-import json
 import multiprocessing
 import sys
-import time
 from multiprocessing.shared_memory import ShareableList
+
+import crowd
 
 PROCESSES = 10
 SLOTS = 5
@@ -27,9 +27,7 @@ class NoLock:
         pass
 
 
-def add(shared, lock, increments, start, spans, me):
-    start.wait()
-    begin = time.monotonic_ns()
+def add(shared, lock, increments):
     for i in range(increments):
         with lock:
             try:
@@ -37,25 +35,12 @@ def add(shared, lock, increments, start, spans, me):
             except ValueError:
                 # Without a lock, the format of a place is read while another process writes it.
                 continue
-    spans[2 * me], spans[2 * me + 1] = begin, time.monotonic_ns()
 
 
 def sample(shared, lock, increments):
     """Nanoseconds per increment, and how many increments were lost."""
-    start = multiprocessing.Barrier(PROCESSES)
-    spans = multiprocessing.Array("q", 2 * PROCESSES, lock=False)
     before = sum(shared)
-    processes = [
-        multiprocessing.Process(target=add, args=(shared, lock, increments, start, spans, me))
-        for me in range(PROCESSES)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-        if process.exitcode != 0:
-            sys.exit("a process failed")
-    elapsed = max(spans[1::2]) - min(spans[0::2])
+    elapsed = crowd.elapsed_ns(PROCESSES, add, shared, lock, increments)
     return elapsed / (PROCESSES * increments), PROCESSES * increments - (sum(shared) - before)
 
 
@@ -80,12 +65,8 @@ def main():
                     ns, lost = sample(shared, guard, arguments.increments)
                     if lost and not isinstance(guard, NoLock):
                         sys.exit(f"{name} lost {lost} increments")
-                    print(json.dumps({
-                        "work": "increments", "processes": PROCESSES, "size": 0, "contestant": name,
-                        "round": round_number, "ns": ns,
-                        "operations": PROCESSES * arguments.increments, "attempts": 1,
-                        "disturbed": False, "lost": lost,
-                    }), flush=True)
+                    crowd.report("increments", PROCESSES, 0, name, round_number, ns,
+                                 PROCESSES * arguments.increments, lost=lost)
     finally:
         shareable.shm.close()
         shareable.shm.unlink()
