@@ -63,10 +63,10 @@ bool are_still(const View& view, std::span<const T> values, std::uint64_t versio
   return equal && versions_now == versions;
 }
 
-absl::Status never_quiet(const View& view, std::size_t passes, absl::Duration timeout) {
+absl::Status never_quiet(const View& view, absl::Duration timeout) {
   return absl::DeadlineExceededError(
-      absl::StrFormat("%s: snapshot found slots that had changed in each of %d passes within %s",
-                      view.label(), passes, absl::FormatDuration(timeout)));
+      absl::StrFormat("%s: snapshot found slots that had changed in each of its passes within %s",
+                      view.label(), absl::FormatDuration(timeout)));
 }
 
 }  // namespace
@@ -82,7 +82,7 @@ absl::StatusOr<std::vector<Value>> List::snapshot(absl::Duration timeout) const 
   }
   // A pass that finds every header as it was collected proves that all of them were so when it began:
   // a stamp never comes twice, so none changed between its collection and its second look.
-  for (std::size_t passes = 1;; ++passes) {
+  for (;;) {
     bool quiet = true;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Slot slot = (*this)[i];
@@ -97,7 +97,7 @@ absl::StatusOr<std::vector<Value>> List::snapshot(absl::Duration timeout) const 
       return values;
     }
     if (deadline.is_over()) {
-      return never_quiet(view(), passes, timeout);
+      return never_quiet(view(), timeout);
     }
   }
 }
@@ -108,7 +108,7 @@ absl::StatusOr<std::vector<T>> List::snapshot_numbers(absl::Duration timeout) co
   std::vector<T> values(size());
   const std::span<T> out(values);
   const bool has_pinned = view().has_pinned_slots();
-  for (std::size_t passes = 1;; ++passes) {
+  for (;;) {
     HeaderCursor headers(view());
     std::uint64_t versions = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -123,7 +123,7 @@ absl::StatusOr<std::vector<T>> List::snapshot_numbers(absl::Duration timeout) co
       return values;
     }
     if (deadline.is_over()) {
-      return never_quiet(view(), passes, timeout);
+      return never_quiet(view(), timeout);
     }
   }
 }

@@ -488,7 +488,7 @@ TEST_P(Snapshot, SaysWhenThereWasNoQuietPass) {
   // No time: one pass that is not quiet, and it is over.
   storms_left = 1'000'000;
   EXPECT_TRUE(fails(list.snapshot(absl::ZeroDuration()), Code::kDeadlineExceeded,
-                    {"the unnamed list", "changed in each of 1 passes", "within 0"}));
+                    {"the unnamed list", "changed in each of its passes", "within 0"}));
   EXPECT_EQ(storms, 2) << "one in the first collection, one as that was repeated";
   EXPECT_TRUE(
       fails(list.snapshot(absl::Milliseconds(2)), Code::kDeadlineExceeded, {"passes within 2ms"}));
@@ -523,7 +523,7 @@ TEST_P(Snapshot, OfNumbersSaysWhenThereWasNoQuietPass) {
   })) << "every one of "
       << attempts << " snapshots found a quiet pass";
   EXPECT_TRUE(fails(snapshot, Code::kDeadlineExceeded,
-                    {"the unnamed list", "changed in each of 1 passes"}));
+                    {"the unnamed list", "changed in each of its passes"}));
   *stop = true;
   EXPECT_EQ(writer.wait(), 0);
   EXPECT_TRUE(list.snapshot<std::int64_t>(absl::ZeroDuration()).ok());
