@@ -20,9 +20,21 @@ class ShareableList(List):
     With a sequence, creates a list (under `name`, or a name of its own); with a name alone, attaches
     to it. A list is removed by `shm.unlink()` and by nothing else.
 
-    capacity   room for text and bytes: bytes for every slot, or a dict from index to bytes
-    pinned     True, or the indices of slots that hold an int (a float) for ever, and are faster
-    read_only  attaches for reading alone
+    To create one:
+    capacity          room for text and bytes: bytes for every slot, one number for each slot, or a
+                      dict from index to bytes
+    pinned            True, or the indices of slots that hold an int (a float) for ever, and are faster
+    mode              permission bits of the name (0o600)
+    layout            "padded" (a cache line a slot), or "dense" (16 bytes, for long lists)
+    buffers_per_slot  for text longer than 8 bytes, 2 to 8 (3)
+    unlink_on_close   removes the name when this process closes the list
+    report_leak       a line on stderr if this process ends while the name still stands (True)
+    To attach to one:
+    read_only          for reading alone
+    allow_other_owner  also if it is another user's, who can truncate it
+    Either way:
+    claim_timeout      the longest that text waits for a buffer while other writers have them all, in
+                       seconds (10); then TimeoutError. None is no limit
     """
 
     __slots__ = ()
@@ -32,7 +44,8 @@ class ShareableList(List):
         return f"{type(self).__name__}({list(self)!r}, name={self.shm.name!r})"
 
     def __reduce__(self):
-        return functools.partial(type(self), name=self.shm.name), ()
+        options = {"read_only": True} if self.read_only else {}
+        return functools.partial(type(self), name=self.shm.name, **options), ()
 
     def __enter__(self):
         return self

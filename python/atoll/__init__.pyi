@@ -1,4 +1,4 @@
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, Generic, Literal, SupportsIndex, TypeVar, Union, overload
 
@@ -17,8 +17,14 @@ class ShareableList(Generic[_T]):
         sequence: Iterable[_T],
         *,
         name: str | None = None,
-        capacity: SupportsIndex | Mapping[int, int] | None = None,
-        pinned: bool | Container[int] = False,
+        capacity: SupportsIndex | Mapping[int, int] | Sequence[int] | None = None,
+        pinned: bool | Iterable[int] = False,
+        mode: int | None = None,
+        layout: Literal["padded", "dense"] | None = None,
+        buffers_per_slot: int | None = None,
+        unlink_on_close: bool = False,
+        report_leak: bool = True,
+        claim_timeout: float | None = 10.0,
     ) -> None: ...
     # Of several types, and of those that nobody here knows: ShareableList[int] can be said.
     @overload
@@ -27,15 +33,29 @@ class ShareableList(Generic[_T]):
         sequence: Iterable[_Item],
         *,
         name: str | None = None,
-        capacity: SupportsIndex | Mapping[int, int] | None = None,
-        pinned: bool | Container[int] = False,
+        capacity: SupportsIndex | Mapping[int, int] | Sequence[int] | None = None,
+        pinned: bool | Iterable[int] = False,
+        mode: int | None = None,
+        layout: Literal["padded", "dense"] | None = None,
+        buffers_per_slot: int | None = None,
+        unlink_on_close: bool = False,
+        report_leak: bool = True,
+        claim_timeout: float | None = 10.0,
     ) -> None: ...
     @overload
     def __init__(
-        self, sequence: None = None, *, name: str | None = None, read_only: bool = False
+        self,
+        sequence: None = None,
+        *,
+        name: str | None = None,
+        read_only: bool = False,
+        allow_other_owner: bool = False,
+        claim_timeout: float | None = 10.0,
     ) -> None: ...
     @property
     def shm(self) -> Segment: ...
+    @property
+    def read_only(self) -> bool: ...
     @property
     def format(self) -> str: ...
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...

@@ -25,6 +25,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "atoll/atoll.h"
 
@@ -46,15 +49,19 @@ unsigned forks = 0;
 
 // What a list shares with its `.shm` and with the views of its memory.
 struct Shared {
-  explicit Shared(List opened)
+  Shared(List opened, absl::Duration longest_claim)
       : list(std::move(opened)),
         name(list.name().substr(list.name().starts_with('/') ? 1 : 0)),
-        bytes(list.bytes()) {}
+        bytes(list.bytes()),
+        read_only(list.is_read_only()),
+        claim_timeout(longest_claim) {}
 
   List list;
   std::string name;
   std::size_t bytes;
-  std::size_t views = 0;  // buffers handed out
+  bool read_only;
+  absl::Duration claim_timeout;  // the user's; that of `list` is one slice of it
+  std::size_t views = 0;         // buffers handed out
 
   // Calls that go on without the GIL. Those of other threads are not there any more after a fork.
   std::size_t& users() {
@@ -145,6 +152,47 @@ bool check_open(const Shared& shared) {
 Shared* open_list_of(PyObject* self) {
   const Handle* handle = held_by<Handle>(self);
   return handle != nullptr && check_open(*handle->shared) ? handle->shared.get() : nullptr;
+}
+
+const absl::Status& status_of(const absl::Status& status) { return status; }
+template <typename T>
+const absl::Status& status_of(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
+// What `attempt(slice)` answers, without the GIL; again and again until that is not DeadlineExceeded or
+// `timeout` is over, in slices so short that a signal's handler runs soon. Nothing, with an exception set,
+// if the handler raises or closes the list.
+template <typename Attempt>
+auto patiently(Shared& shared, absl::Duration timeout, const Attempt& attempt)
+    -> std::optional<decltype(attempt(timeout))> {
+  const auto started = std::chrono::steady_clock::now();
+  for (absl::Duration left = timeout;;) {
+    const absl::Duration slice = std::min(left, kSignalInterval);
+    auto result = [&] {
+      const Unlocked unlocked(shared);
+      return attempt(slice);
+    }();
+    if (!absl::IsDeadlineExceeded(status_of(result))) {
+      return result;
+    }
+    if (PyErr_CheckSignals() != 0 || !check_open(shared)) {
+      return std::nullopt;
+    }
+    left = timeout - absl::FromChrono(std::chrono::steady_clock::now() - started);
+    if (left <= absl::ZeroDuration()) {
+      // The message ends in how long the last slice was.
+      const absl::string_view message = status_of(result).message();
+      return absl::DeadlineExceededError(
+          absl::StrCat(message.substr(0, message.rfind(' ') + 1), absl::FormatDuration(timeout)));
+    }
+  }
+}
+
+// The same for what writes text, which may have to wait for a buffer.
+template <typename Write>
+auto write_patiently(Shared& shared, const Write& write) {
+  return patiently(shared, shared.claim_timeout, [&](absl::Duration /*slice*/) { return write(); });
 }
 
 constexpr const char* kGetError = "index out of range";
@@ -238,15 +286,13 @@ int set_item(PyObject* self, PyObject* index, PyObject* object) {
   if (!value) {
     return -1;
   }
-  const absl::Status stored = [&] {
-    if (may_wait(*value)) {
-      const Unlocked unlocked(*shared);
-      return slot->store(*value);
-    }
-    return slot->store(*value);
-  }();
-  if (!stored.ok()) [[unlikely]] {
-    fail(stored);
+  const auto store = [&] { return slot->store(*value); };
+  const auto stored = may_wait(*value) ? write_patiently(*shared, store) : store();
+  if (!stored) {
+    return -1;
+  }
+  if (!stored->ok()) [[unlikely]] {
+    fail(*stored);
     return -1;
   }
   return 0;
@@ -375,7 +421,13 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 
 void release_buffer(PyObject* self, Py_buffer* /*view*/) { --held_by<Memory>(self)->shared->views; }
 
+// For what only lists hand out. pybind11 would let `T.__new__(T)` make one that holds nothing.
+void forbid_new(PyHeapTypeObject* type) {
+  type->ht_type.tp_flags |= Py_TPFLAGS_DISALLOW_INSTANTIATION;
+}
+
 void set_up_memory_type(PyHeapTypeObject* type) {
+  forbid_new(type);
   type->as_buffer.bf_getbuffer = &get_buffer;
   type->as_buffer.bf_releasebuffer = &release_buffer;
   type->ht_type.tp_as_buffer = &type->as_buffer;
@@ -452,69 +504,194 @@ std::size_t default_capacity(PyObject* object, const ValueView& value) {
   return std::max(8 * (counted / 8 + 1), needed);
 }
 
-// `capacity`: None, bytes for every slot, or a mapping from index to bytes. `pinned`: True, False, or
-// a container of indices.
+// `index` as it was given, below `size` or, from the end, negative.
+std::size_t to_place(const py::handle index, std::size_t size, const char* option) {
+  const Py_ssize_t given = PyNumber_AsSsize_t(index.ptr(), PyExc_IndexError);
+  if (given == -1 && PyErr_Occurred() != nullptr) {
+    raise();
+  }
+  const auto length = static_cast<Py_ssize_t>(size);
+  if (given < -length || given >= length) {
+    raise(PyExc_IndexError,
+          absl::StrFormat("%s has index %d, the list has %d items", option, given, size));
+  }
+  return static_cast<std::size_t>(given < 0 ? given + length : given);
+}
+
+// None, bytes for every slot, a mapping from index to bytes, or a sequence of bytes for each slot.
+std::vector<std::size_t> to_capacities(const py::object& capacity, std::size_t size) {
+  std::vector<std::size_t> capacities(size);
+  if (capacity.is_none()) {
+    return capacities;
+  }
+  if (PyIndex_Check(capacity.ptr()) != 0) {
+    std::ranges::fill(capacities, to_capacity(capacity));
+  } else if (py::hasattr(capacity, "keys")) {
+    for (const py::handle index : capacity.attr("keys")()) {
+      capacities[to_place(index, size, "capacity")] = to_capacity(capacity[index]);
+    }
+  } else if (PySequence_Check(capacity.ptr()) != 0) {
+    if (const std::size_t found = py::len(capacity); found != size) {
+      raise(PyExc_ValueError,
+            absl::StrFormat("capacity has %d entries, the list has %d items", found, size));
+    }
+    std::ranges::transform(capacity, capacities.begin(), &to_capacity);
+  } else {
+    raise(PyExc_TypeError,
+          absl::StrFormat("capacity must be an int, a mapping from index to int, or a sequence of "
+                          "ints, not %s",
+                          Py_TYPE(capacity.ptr())->tp_name));
+  }
+  return capacities;
+}
+
+// True, False, or indices.
+std::vector<bool> to_pinned(const py::object& pinned, std::size_t size) {
+  if (PyBool_Check(pinned.ptr())) {
+    return std::vector<bool>(size, pinned.is(py::bool_(true)));
+  }
+  std::vector<bool> is_pinned(size);
+  for (const py::handle index : py::iter(pinned)) {
+    if (PyBool_Check(index.ptr())) {
+      raise(PyExc_TypeError, "pinned must be a bool or indices of slots, not a bool for each slot");
+    }
+    is_pinned[to_place(index, size, "pinned")] = true;
+  }
+  return is_pinned;
+}
+
 std::vector<Init> initial_values(const py::object& sequence, const py::object& capacity,
                                  const py::object& pinned) {
-  const bool by_index = !capacity.is_none() && PyIndex_Check(capacity.ptr()) == 0;
-  const std::size_t for_all = capacity.is_none() || by_index ? 0 : to_capacity(capacity);
-  const bool is_flag = PyBool_Check(pinned.ptr());
+  const py::list items(sequence);
+  const std::vector<std::size_t> capacities = to_capacities(capacity, items.size());
+  const std::vector<bool> is_pinned = to_pinned(pinned, items.size());
+  const bool one_for_all = PyIndex_Check(capacity.ptr()) != 0;
   std::vector<Init> values;
-  for (const py::handle item : py::iter(sequence)) {
-    const auto value = to_view(item.ptr());
+  values.reserve(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    PyObject* item = PyList_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(i));
+    const auto value = to_view(item);
     if (!value) {
       raise();
     }
-    const py::int_ index(values.size());
-    if (is_flag ? pinned.is(py::bool_(true)) : pinned.contains(index)) {
-      if (value->type() != Type::kInt64 && value->type() != Type::kDouble) {
-        raise(PyExc_ValueError,
-              "only an int or a float can be pinned, not item " + std::to_string(values.size()));
-      }
-      values.push_back(pinned_value(to_value(*value)));
+    if (!is_pinned[i]) {
+      values.push_back(
+          with_capacity(to_value(*value), std::max(default_capacity(item, *value), capacities[i])));
       continue;
     }
-    std::size_t room = std::max(default_capacity(item.ptr(), *value), for_all);
-    if (by_index && capacity.contains(index)) {
-      room = std::max(room, to_capacity(capacity[index]));
+    if (value->type() != Type::kInt64 && value->type() != Type::kDouble) {
+      raise(PyExc_ValueError,
+            absl::StrFormat("only an int or a float can be pinned, not item %d", i));
     }
-    values.push_back(with_capacity(to_value(*value), room));
+    if (capacities[i] > 0 && !one_for_all) {
+      raise(PyExc_ValueError, absl::StrFormat("item %d is pinned, so it has no capacity", i));
+    }
+    values.push_back(pinned_value(to_value(*value)));
   }
   return values;
 }
 
+Layout to_layout(const std::string& layout) {
+  if (layout == "padded") {
+    return Layout::kPadded;
+  }
+  if (layout == "dense") {
+    return Layout::kDense;
+  }
+  raise(PyExc_ValueError, "layout must be 'padded' or 'dense', not '" + layout + "'");
+}
+
+absl::Duration to_timeout(const std::optional<double>& timeout_s) {
+  if (!timeout_s) {
+    return absl::InfiniteDuration();
+  }
+  if (std::isnan(*timeout_s)) {
+    raise(PyExc_ValueError, "timeout must be a number of seconds, not NaN");
+  }
+  return absl::Seconds(std::max(*timeout_s, 0.0));
+}
+
 std::unique_ptr<Handle> open(const py::object& sequence, const std::optional<std::string>& name,
-                             const py::object& capacity, const py::object& pinned, bool read_only) {
+                             const py::object& capacity, const py::object& pinned,
+                             std::optional<mode_t> mode, const std::optional<std::string>& layout,
+                             std::optional<int> buffers_per_slot, bool unlink_on_close,
+                             bool report_leak, bool read_only, bool allow_other_owner,
+                             const std::optional<double>& claim_timeout_s) {
   if (name && name->empty()) {
     raise(PyExc_ValueError, "the name of a list must not be empty");
   }
   const bool attaching = name && sequence.is_none();
-  if (attaching && !(capacity.is_none() && pinned.is(py::bool_(false)))) {
-    raise(PyExc_ValueError, "capacity and pinned are for a list that is created, not attached to");
+  for (const auto& [option, is_given] : {std::pair("capacity", !capacity.is_none()),
+                                         {"pinned", !pinned.is(py::bool_(false))},
+                                         {"mode", mode.has_value()},
+                                         {"layout", layout.has_value()},
+                                         {"buffers_per_slot", buffers_per_slot.has_value()},
+                                         {"unlink_on_close", unlink_on_close},
+                                         {"report_leak", !report_leak}}) {
+    if (attaching && is_given) {
+      raise(PyExc_ValueError,
+            absl::StrCat(option, " is for a list that is created, not attached to"));
+    }
   }
-  if (!attaching && read_only) {
-    raise(PyExc_ValueError, "read_only is for a list that is attached to, not created");
+  for (const auto& [option, is_given] :
+       {std::pair("read_only", read_only), {"allow_other_owner", allow_other_owner}}) {
+    if (!attaching && is_given) {
+      raise(PyExc_ValueError,
+            absl::StrCat(option, " is for a list that is attached to, not created"));
+    }
   }
+  const absl::Duration claim_timeout = to_timeout(claim_timeout_s);
+  const absl::Duration slice = std::min(claim_timeout, kSignalInterval);
+  const AttachOptions attach_options = {
+      .read_only = read_only, .allow_other_owner = allow_other_owner, .claim_timeout = slice};
+  CreateOptions create_options = {
+      .claim_timeout = slice, .unlink_on_close = unlink_on_close, .report_leak = report_leak};
+  create_options.mode = mode.value_or(create_options.mode);
+  create_options.layout = layout ? to_layout(*layout) : create_options.layout;
+  create_options.buffers_per_slot = buffers_per_slot.value_or(create_options.buffers_per_slot);
   const std::vector<Init> values =
       attaching ? std::vector<Init>()
                 : initial_values(sequence.is_none() ? py::tuple() : sequence, capacity, pinned);
   absl::StatusOr<List> list = [&] {
     const py::gil_scoped_release released;
-    return attaching ? List::attach(*name, {.read_only = read_only})
-                     : List::create(name.value_or(""), values);
+    return attaching ? List::attach(*name, attach_options)
+                     : List::create(name.value_or(""), values, create_options);
   }();
-  auto shared = std::make_shared<Shared>(value_or_raise(std::move(list), Doing::kOpening));
+  auto shared =
+      std::make_shared<Shared>(value_or_raise(std::move(list), Doing::kOpening), claim_timeout);
   auto segment = py::cast(std::make_unique<Segment>(Segment{shared}));
   return std::make_unique<Handle>(Handle{std::move(shared), std::move(segment)});
 }
 
 // ---- The other operations -----------------------------------------------------------------------
 
-Shared& opened(const Handle& handle) {
-  if (!check_open(*handle.shared)) {
+// pybind11 would make a reference to nothing of a list whose `__init__` has not been called.
+const Handle& handle_of(const py::object& self) {
+  if (!py::isinstance<Handle>(self)) {
+    raise(PyExc_TypeError,
+          absl::StrFormat("expected a list, not %s", Py_TYPE(self.ptr())->tp_name));
+  }
+  const Handle* handle = held_by<Handle>(self.ptr());
+  if (handle == nullptr) {
     raise();
   }
-  return *handle.shared;
+  return *handle;
+}
+
+Shared& opened(const py::object& self) {
+  Shared& shared = *handle_of(self).shared;
+  if (!check_open(shared)) {
+    raise();
+  }
+  return shared;
+}
+
+template <typename T>
+T value_or_raise(std::optional<absl::StatusOr<T>> result) {
+  if (!result) {
+    raise();
+  }
+  return value_or_raise(*std::move(result));
 }
 
 Slot slot_or_raise(Shared& shared, const py::object& index) {
@@ -541,40 +718,31 @@ py::object object_or_raise(const ValueView& value) {
   return py::reinterpret_steal<py::object>(object);
 }
 
-py::object exchange(const Handle& handle, const py::object& index, const py::object& desired) {
-  Shared& shared = opened(handle);
+py::object exchange(const py::object& self, const py::object& index, const py::object& desired) {
+  Shared& shared = opened(self);
   const Slot slot = slot_or_raise(shared, index);
   const ValueView view = view_or_raise(desired);
-  auto previous = [&] {
-    const Unlocked unlocked(shared);
-    return slot.exchange(view);
-  }();
-  return object_or_raise(value_or_raise(std::move(previous)));
+  return object_or_raise(
+      value_or_raise(write_patiently(shared, [&] { return slot.exchange(view); })));
 }
 
-bool compare_exchange(const Handle& handle, const py::object& index, const py::object& expected,
+bool compare_exchange(const py::object& self, const py::object& index, const py::object& expected,
                       const py::object& desired) {
-  Shared& shared = opened(handle);
+  Shared& shared = opened(self);
   const Slot slot = slot_or_raise(shared, index);
   const ValueView view = view_or_raise(desired);
   if (py::isinstance<Stamp>(expected)) {
     auto stamp = expected.cast<Stamp>();
-    auto exchanged = [&] {
-      const Unlocked unlocked(shared);
-      return slot.compare_exchange(stamp, view);
-    }();
-    return value_or_raise(exchanged);
+    return value_or_raise(
+        write_patiently(shared, [&] { return slot.compare_exchange(stamp, view); }));
   }
   const ValueView expected_view = view_or_raise(expected);
-  auto exchanged = [&] {
-    const Unlocked unlocked(shared);
-    return slot.compare_exchange(expected_view, view);
-  }();
-  return value_or_raise(exchanged);
+  return value_or_raise(
+      write_patiently(shared, [&] { return slot.compare_exchange(expected_view, view); }));
 }
 
-py::tuple load_stamped(const Handle& handle, const py::object& index) {
-  Shared& shared = opened(handle);
+py::tuple load_stamped(const py::object& self, const py::object& index) {
+  Shared& shared = opened(self);
   const Slot slot = slot_or_raise(shared, index);
   auto loaded = [&] {
     const Unlocked unlocked(shared);
@@ -584,54 +752,18 @@ py::tuple load_stamped(const Handle& handle, const py::object& index) {
   return py::make_tuple(object_or_raise(seen.value), seen.stamp);
 }
 
-absl::Duration to_timeout(const std::optional<double>& timeout_s) {
-  if (!timeout_s) {
-    return absl::InfiniteDuration();
-  }
-  if (std::isnan(*timeout_s)) {
-    raise(PyExc_ValueError, "timeout must be a number of seconds, not NaN");
-  }
-  return absl::Seconds(std::max(*timeout_s, 0.0));
-}
-
-// Sleeps in slices, so that a signal's handler runs soon.
-Stamp wait(const Handle& handle, const py::object& index, const Stamp& stamp,
+Stamp wait(const py::object& self, const py::object& index, const Stamp& stamp,
            const std::optional<double>& timeout_s) {
-  Shared& shared = opened(handle);
+  Shared& shared = opened(self);
   const Slot slot = slot_or_raise(shared, index);
-  absl::Duration left = to_timeout(timeout_s);
-  const auto started = std::chrono::steady_clock::now();
-  const absl::Duration whole = left;
-  for (;;) {
-    auto changed = [&] {
-      const Unlocked unlocked(shared);
-      return slot.wait(stamp, std::min(left, kSignalInterval));
-    }();
-    if (changed.ok()) {
-      return *changed;
-    }
-    if (!absl::IsDeadlineExceeded(changed.status())) {
-      raise(changed.status());
-    }
-    if (PyErr_CheckSignals() != 0 || !check_open(shared)) {  // a handler may have closed it
-      raise();
-    }
-    left = whole - absl::FromChrono(std::chrono::steady_clock::now() - started);
-    if (left <= absl::ZeroDuration()) {
-      raise(absl::DeadlineExceededError("slot " + std::to_string(slot.index()) + " of list '" +
-                                        shared.list.name() + "' did not change within " +
-                                        absl::FormatDuration(whole)));
-    }
-  }
+  return value_or_raise(patiently(shared, to_timeout(timeout_s),
+                                  [&](absl::Duration slice) { return slot.wait(stamp, slice); }));
 }
 
 template <typename T>
 py::object numbers(Shared& shared, absl::Duration timeout, const char* code) {
-  auto taken = [&] {
-    const Unlocked unlocked(shared);
-    return shared.list.snapshot<T>(timeout);
-  }();
-  const std::vector<T> values = value_or_raise(std::move(taken));
+  const std::vector<T> values = value_or_raise(patiently(
+      shared, timeout, [&](absl::Duration slice) { return shared.list.snapshot<T>(slice); }));
   const py::bytearray bytes(reinterpret_cast<const char*>(values.data()),
                             values.size() * sizeof(T));
   auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(bytes.ptr()));
@@ -641,9 +773,9 @@ py::object numbers(Shared& shared, absl::Duration timeout, const char* code) {
   return view.attr("cast")(code);
 }
 
-py::object snapshot(const Handle& handle, const std::optional<std::string>& code,
+py::object snapshot(const py::object& self, const std::optional<std::string>& code,
                     const std::optional<double>& timeout_s) {
-  Shared& shared = opened(handle);
+  Shared& shared = opened(self);
   const absl::Duration timeout = to_timeout(timeout_s);
   if (code == "q") {
     return numbers<std::int64_t>(shared, timeout, "q");
@@ -654,26 +786,26 @@ py::object snapshot(const Handle& handle, const std::optional<std::string>& code
   if (code) {
     raise(PyExc_ValueError, "format must be 'q' (int), 'd' (float) or None");
   }
-  auto taken = [&] {
-    const Unlocked unlocked(shared);
-    return shared.list.snapshot(timeout);
-  }();
+  const std::vector<Value> values = value_or_raise(patiently(
+      shared, timeout, [&](absl::Duration slice) { return shared.list.snapshot(slice); }));
   py::list result;
-  for (const Value& value : value_or_raise(std::move(taken))) {
+  for (const Value& value : values) {
     result.append(object_or_raise(value));
   }
   return result;
 }
 
 void define(py::module_& module) {
-  py::class_<Stamp>(module, "Stamp", "What a slot was at one moment.")
+  py::class_<Stamp>(module, "Stamp", "What a slot was at one moment.",
+                    py::custom_type_setup(&forbid_new))
       .def_property_readonly("version", &Stamp::version)
       .def(
           "__eq__", [](const Stamp& a, const Stamp& b) { return a == b; }, py::is_operator());
 
   const py::class_<Memory> memory(module, "_Memory", py::custom_type_setup(&set_up_memory_type));
 
-  py::class_<Segment>(module, "Segment", "The shared memory of a list.")
+  py::class_<Segment>(module, "Segment", "The shared memory of a list.",
+                      py::custom_type_setup(&forbid_new))
       .def_property_readonly("name", [](const Segment& segment) { return segment.shared->name; })
       .def_property_readonly("size", [](const Segment& segment) { return segment.shared->bytes; })
       .def_property_readonly("buf", &buf_of)
@@ -687,11 +819,16 @@ void define(py::module_& module) {
   py::class_<Handle>(module, "List", py::custom_type_setup(&set_up_list_type))
       .def(py::init(&open), py::arg("sequence") = py::none(), py::kw_only(),
            py::arg("name") = py::none(), py::arg("capacity") = py::none(),
-           py::arg("pinned") = false, py::arg("read_only") = false)
-      .def_property_readonly("shm", [](const Handle& handle) { return handle.segment; })
+           py::arg("pinned") = false, py::arg("mode") = py::none(), py::arg("layout") = py::none(),
+           py::arg("buffers_per_slot") = py::none(), py::arg("unlink_on_close") = false,
+           py::arg("report_leak") = true, py::arg("read_only") = false,
+           py::arg("allow_other_owner") = false, py::arg("claim_timeout") = 10.0)
+      .def_property_readonly("shm", [](const py::object& self) { return handle_of(self).segment; })
+      .def_property_readonly(
+          "read_only", [](const py::object& self) { return handle_of(self).shared->read_only; })
       .def_property_readonly(
           "format",
-          [](const Handle& handle) { return value_or_raise(opened(handle).list.format()); })
+          [](const py::object& self) { return value_or_raise(opened(self).list.format()); })
       .def("exchange", &exchange, py::arg("index"), py::arg("value"))
       .def("compare_exchange", &compare_exchange, py::arg("index"), py::arg("expected"),
            py::arg("desired"))
@@ -700,8 +837,8 @@ void define(py::module_& module) {
       .def("snapshot", &snapshot, py::arg("format") = py::none(), py::arg("timeout") = 10.0)
       .def(
           "capacity",
-          [](const Handle& handle, const py::object& index) {
-            return value_or_raise(slot_or_raise(opened(handle), index).capacity());
+          [](const py::object& self, const py::object& index) {
+            return value_or_raise(slot_or_raise(opened(self), index).capacity());
           },
           py::arg("index"));
 }

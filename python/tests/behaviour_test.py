@@ -1,9 +1,10 @@
 """One process: what ShareableList does, where CPython's is mended, and what it lacks."""
 
+import collections
 import enum
 import os
 import pickle
-import signal
+import stat
 import sys
 import threading
 import types
@@ -263,22 +264,11 @@ class Added(ListTestCase):
         timer.join(LIMIT_S)
         self.assertIn("another thread", refused[0])
 
-    def test_wait_is_bounded_and_interrupted(self):
+    def test_wait_is_bounded(self):
         made = self.make([0])
         stamp = made.load_stamped(0)[1]
         with self.assertRaisesRegex(TimeoutError, "did not change within 60ms"):
             made.wait(0, stamp, 0.06)
-
-        class Interrupted(Exception):
-            pass
-
-        def interrupt(*_):
-            raise Interrupted
-
-        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, interrupt))
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with self.assertRaises(Interrupted):
-            made.wait(0, stamp, LIMIT_S)
 
     def test_snapshot(self):
         made = self.make([1, 2, 3])
@@ -298,8 +288,55 @@ class Added(ListTestCase):
             made[0] = "text"
         self.assertEqual(self.make([0, 0.5], capacity=20).capacity(1), 24)
         self.assertEqual(self.make([0, 0.5], pinned=True).capacity(1), 0)
-        with self.assertRaises(ValueError):
-            ShareableList(["text"], pinned=True)
+        each = self.make([0, "x", 0], capacity=(20, 30, 0), pinned=range(2, 3))
+        self.assertEqual([each.capacity(i) for i in range(3)], [24, 32, 0])
+        last = self.make([0, 0], capacity=collections.UserDict({-2: 20}), pinned={-1})
+        self.assertEqual([last.capacity(i) for i in range(2)], [24, 0])
+        # Of all slots together, where there is room to say it.
+        self.assertEqual(self.make([0, ""], capacity=20, pinned=[0]).capacity(1), 24)
+
+    def test_what_cannot_be_made(self):
+        name = f"atoll_py_{os.getpid()}_never"
+        for options, error, says in [
+            ({"pinned": True}, ValueError, "only an int or a float can be pinned, not item 1"),
+            ({"pinned": [True, False]}, TypeError, "not a bool for each slot"),
+            ({"pinned": [2]}, IndexError, "pinned has index 2, the list has 2 items"),
+            ({"pinned": [-3]}, IndexError, "pinned has index -3"),
+            ({"pinned": 0}, TypeError, "not iterable"),
+            ({"capacity": {2: 64}}, IndexError, "capacity has index 2, the list has 2 items"),
+            ({"capacity": [64]}, ValueError, "capacity has 1 entries, the list has 2 items"),
+            ({"capacity": [64, "64"]}, TypeError, "integer"),
+            ({"capacity": {0, 1}}, TypeError, "a mapping from index to int, or .* not set"),
+            ({"capacity": 1.5}, TypeError, "must be an int, .* not float"),
+            ({"capacity": -1}, ValueError, "must not be negative"),
+            ({"capacity": {0: 64}, "pinned": [0]}, ValueError, "item 0 is pinned"),
+            ({"layout": "packed"}, ValueError, "'padded' or 'dense', not 'packed'"),
+            ({"buffers_per_slot": 9}, ValueError, "2 to 8"),
+            ({"mode": 0o10000}, ValueError, "mode"),
+            ({"claim_timeout": float("nan")}, ValueError, "NaN"),
+            ({"read_only": True}, ValueError, "read_only is for a list that is attached to"),
+            ({"allow_other_owner": True}, ValueError, "allow_other_owner is for"),
+        ]:
+            with self.subTest(**options), self.assertRaisesRegex(error, says):
+                self.drop(ShareableList([0, "text"], name=name, **options))
+            self.assertFalse(os.path.exists(f"/dev/shm/{name}"))
+
+    def test_options_are_for_creating(self):
+        made = self.make([0])
+        for option, value in [("capacity", 8), ("pinned", [0]), ("mode", 0o600), ("layout", "dense"),
+                              ("buffers_per_slot", 3), ("unlink_on_close", True), ("report_leak", False)]:
+            with self.assertRaisesRegex(ValueError, f"^{option} is for a list that is created"):
+                ShareableList(name=made.shm.name, **{option: value})
+
+    def test_options(self):
+        made = self.make([0] * 100, mode=0o640, layout="dense")
+        self.assertEqual(stat.S_IMODE(os.stat(f"/dev/shm/{made.shm.name}").st_mode), 0o640)
+        self.assertLess(made.shm.size, self.make([0] * 100).shm.size)
+        self.assertLess(self.make([""], capacity=4096, buffers_per_slot=2).shm.size,
+                        self.make([""], capacity=4096, buffers_per_slot=8).shm.size)
+        made = self.make([0], unlink_on_close=True)
+        made.shm.close()
+        self.assertFalse(os.path.exists(f"/dev/shm/{made.shm.name}"))
 
     def test_context_manager(self):
         with self.make([1]) as made:
@@ -318,7 +355,12 @@ class Added(ListTestCase):
             with self.assertRaises(PermissionError):
                 write()
         self.assertEqual(list(reader), [1, "text"])
-        reader.shm.close()
+        again = pickle.loads(pickle.dumps(reader))
+        self.assertEqual((made.read_only, reader.read_only, again.read_only), (False, True, True))
+        with self.assertRaises(PermissionError):
+            again[0] = 2
+        for attached in (again, reader):
+            attached.shm.close()
 
     def test_long_values(self):
         made = self.make([""], capacity=1 << 20)
@@ -343,8 +385,34 @@ class Added(ListTestCase):
             self.assertTrue(noticed)
 
     def test_half_made_object(self):
-        with self.assertRaisesRegex(ValueError, "not initialized"):
-            len(ShareableList.__new__(ShareableList))
+        half = ShareableList.__new__(ShareableList)
+        for use in (
+            lambda: len(half), lambda: half[0], lambda: half.fetch_add(0, 1), lambda: half.shm,
+            lambda: half.format, lambda: half.read_only, lambda: half.exchange(0, 1),
+            lambda: half.compare_exchange(0, 1, 2), lambda: half.load_stamped(0), half.snapshot,
+            lambda: half.wait(0, self.make([0]).load_stamped(0)[1]), lambda: half.capacity(0),
+        ):
+            with self.assertRaisesRegex(ValueError, "not initialized"):
+                use()
+
+    def test_methods_of_another_object(self):
+        for use in (
+            lambda: ShareableList.fetch_add(7, 0, 1),
+            lambda: ShareableList.load_stamped(7, 0),
+            lambda: ShareableList.snapshot("text"),
+            lambda: ShareableList.shm.fget(None),
+        ):
+            with self.assertRaises(TypeError):
+                use()
+
+    def test_what_only_lists_hand_out(self):
+        made = self.make([0])
+        for handed_out in (made.load_stamped(0)[1], made.shm, made.shm.buf.obj):
+            kind = type(handed_out)
+            for make in (kind, lambda: kind.__new__(kind), lambda: object.__new__(kind),
+                         lambda: kind.__mro__[1].__new__(kind)):
+                with self.assertRaises(TypeError):
+                    make()
 
 
 if __name__ == "__main__":

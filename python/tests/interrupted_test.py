@@ -1,9 +1,12 @@
 """Calls that something comes into: a signal, SIGKILL, a fork, a close."""
 
+import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 from atoll import ShareableList
@@ -13,6 +16,7 @@ from testing import LIMIT_S, ListTestCase
 KILLS = 12
 LENGTH = 4 << 20
 STRIDE = 4096
+LONG = 1_000_000  # slots, which no snapshot passes while nobody writes
 TEXT = b"abcde0123"
 
 # Stores one long text after the other until it is killed; slot 1 counts them.
@@ -27,8 +31,47 @@ while True:
         shared.fetch_add(1, 1)
 """
 
+# Changes a number all the time.
+CHANGER = """
+import sys
+from atoll import ShareableList
+shared = ShareableList(name=sys.argv[1])
+while True:
+    shared.fetch_add(0, 1)
+"""
+
 
 class Interrupted(ListTestCase):
+    @contextlib.contextmanager
+    def running(self, program, shared, place):
+        """A process that runs `program` on the list, and has written in `place`."""
+        stamp = shared.load_stamped(place)[1]
+        with subprocess.Popen([sys.executable, "-c", program, shared.shm.name]) as process:
+            try:
+                shared.wait(place, stamp, LIMIT_S)
+                yield process
+            finally:
+                process.kill()
+
+    def changed_all_the_time(self, shared):
+        return self.running(CHANGER, shared, 0)
+
+    @contextlib.contextmanager
+    def every_buffer_held(self, shared):
+        """A writer that is stopped in the middle of a store into slot 0, which has two buffers."""
+        with self.running(WRITER, shared, 1) as writer:
+            for _ in range(100):
+                writer.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, writer.pid, os.WSTOPPED)
+                try:
+                    shared[0] = "longer than eight"
+                except TimeoutError:
+                    yield
+                    return
+                writer.send_signal(signal.SIGCONT)
+                time.sleep(random.uniform(0, 0.005))  # to any point of its loop
+            self.fail("the writer was never in a store when it was stopped")
+
     def test_a_thread_wakes_the_waiter(self):
         shared = self.make([0])
         stamp = shared.load_stamped(0)[1]
@@ -43,6 +86,49 @@ class Interrupted(ListTestCase):
         self.run_once_the_gil_is_released(lambda: os.kill(os.getpid(), signal.SIGINT))
         with self.assertRaises(KeyboardInterrupt):
             shared.wait(0, stamp, 5)
+
+    def test_a_signal_ends_every_wait(self):
+        class Interrupted(Exception):
+            pass
+
+        def interrupt(*_):
+            raise Interrupted
+
+        waiting = self.make([0])
+        stamp = waiting.load_stamped(0)[1]
+        changing = self.make([0] * LONG)
+        crowded = self.make(["", 0], capacity={0: LENGTH}, buffers_per_slot=2, claim_timeout=0.1)
+        with self.changed_all_the_time(changing), self.every_buffer_held(crowded):
+            crowded = ShareableList(name=crowded.shm.name)
+            for wait in (
+                lambda: waiting.wait(0, stamp, LIMIT_S),
+                lambda: changing.snapshot(timeout=LIMIT_S),
+                lambda: changing.snapshot("q", timeout=LIMIT_S),
+                lambda: crowded.__setitem__(0, "longer than eight"),
+                lambda: crowded.exchange(0, "longer than eight"),
+                lambda: crowded.compare_exchange(0, crowded[0], "longer than eight"),
+                lambda: crowded.compare_exchange(0, crowded.load_stamped(0)[1], "longer than eight"),
+            ):
+                self.call_soon_by_signal(interrupt, 0.1)
+                with self.assertRaises(Interrupted):
+                    wait()
+            crowded.shm.close()
+
+    def test_a_handler_that_closes_the_list(self):
+        shared = self.make([0])
+        stamp = shared.load_stamped(0)[1]
+        self.call_soon_by_signal(lambda *_: shared.shm.close(), 0.1)
+        with self.assertRaisesRegex(ValueError, "the list is closed"):
+            shared.wait(0, stamp, LIMIT_S)
+
+    def test_a_wait_that_is_too_long_says_how_long_it_was(self):
+        changing = self.make([0] * LONG)
+        crowded = self.make(["", 0], capacity={0: LENGTH}, buffers_per_slot=2, claim_timeout=0.12)
+        with self.changed_all_the_time(changing), self.every_buffer_held(crowded):
+            with self.assertRaisesRegex(TimeoutError, "in each of its passes within 120ms"):
+                changing.snapshot("q", timeout=0.12)
+            with self.assertRaisesRegex(TimeoutError, "held all of its buffers for 120ms"):
+                crowded[0] = "longer than eight"
 
     def test_killed_while_it_stores_long_text(self):
         # Room beyond the text: between two buffers there are zeros, and a text directly after another

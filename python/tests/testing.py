@@ -1,5 +1,6 @@
 """What the tests of the package share."""
 
+import signal
 import sys
 import threading
 import unittest
@@ -23,6 +24,12 @@ class ListTestCase(unittest.TestCase):
             made.shm.unlink()
         except FileNotFoundError:
             pass
+
+    def call_soon_by_signal(self, handler, seconds):
+        """Has `handler` called in the main thread, by a signal."""
+        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, handler))
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def run_once_the_gil_is_released(self, function):
         """Starts a thread that gets the GIL when this one gives it away of itself, and not before."""

@@ -17,7 +17,7 @@ stamp = shared.wait(0, stamp, timeout=1.5)
 total: int = len(shared) + shared.capacity(0) + stamp.version
 whole: list[Any] = shared.snapshot()
 numbers: memoryview = shared.snapshot("q")
-counters = ShareableList([0] * 5)
+counters = ShareableList([0] * 5, mode=0o640, layout="dense", capacity=[8] * 5, claim_timeout=None)
 same: ShareableList[int] = ShareableList(name=counters.shm.name, read_only=True)
 previous: int = counters.fetch_add(0, 1) + same[0] + sum(same) + counters.update(1, lambda n: n + 1)
 def first(of: ShareableList[str]) -> str:
@@ -35,6 +35,9 @@ WRONG = [
     "counters.fetch_add(0, 0.5)",
     "first(counters)",
     "ShareableList([0], read_only=True)",
+    "ShareableList(name='x', layout='dense')",
+    "ShareableList([0], layout='packed')",
+    "ShareableList([0], capacity=['64'])",
 ]
 
 
