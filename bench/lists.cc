@@ -39,7 +39,7 @@ class Named {
   atoll::List list_;
 };
 
-// What attaching cannot do without: find the file, look at its size, map it, read it once.
+// What attaching cannot do without: find the file, look at its size, map it, write to it once.
 void open_and_map(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   struct stat status = {};
@@ -47,7 +47,7 @@ void open_and_map(const std::string& path) {
   const auto bytes = static_cast<std::size_t>(status.st_size);
   void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   must(data != MAP_FAILED, "mmap");
-  keep(*static_cast<const volatile char*>(data));
+  static_cast<std::atomic<char>*>(data)->fetch_or(0);
   munmap(data, bytes);
   close(fd);
 }

@@ -130,7 +130,7 @@ bool StagedText::wait_for_one(const Header& header, const SlotBuffers& buffers,
 void leave_turn(std::size_t size) {
   constexpr absl::Duration kShort = absl::Microseconds(20);
   const absl::Duration turn =
-      std::min(absl::Nanoseconds(500) + absl::Nanoseconds(static_cast<std::int64_t>(size)) * 0.7,
+      std::min(absl::Microseconds(3) + absl::Nanoseconds(static_cast<std::int64_t>(size)) * 0.7,
                absl::Microseconds(100));
   if (turn > kShort) {
     absl::SleepFor(turn);

@@ -79,7 +79,7 @@ class StagedText {
 };
 
 // After a store of `size` bytes that met another writer, with nothing held: leaves him a turn, which
-// is worth some dozens of stores. Lines move between caches once a turn then, instead of once a store,
+// is worth a hundred stores. Lines move between caches once a turn then, instead of once a store,
 // which is what writers that queue at a mutex gain from its unfairness.
 void leave_turn(std::size_t size);
 

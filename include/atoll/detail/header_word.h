@@ -289,8 +289,8 @@ class Contention {
   }
 
  private:
-  static constexpr int kSpinsMax = 128;
-  int spins_ = 16;
+  static constexpr int kSpinsMax = 256;
+  int spins_ = 32;
 };
 
 // Writes a header that nobody else can see yet. relaxed: publishing the segment orders it.
