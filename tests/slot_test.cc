@@ -647,6 +647,28 @@ TEST_P(SlotTest, APinnedDoubleTakesEveryOperationAndKeepsItsVersion) {
   EXPECT_EQ(slot.version(), 0U);
 }
 
+// What a handle keeps in mind of pinned slots is of that slot and that type, however far apart slots are.
+TEST_P(SlotTest, OnePinnedSlotIsNotTakenForAnother) {
+  std::vector<Init> values;
+  for (int i = 0; i < 300; ++i) {
+    values.push_back(i % 3 == 0 ? Init(0) : i % 3 == 1 ? ::atoll::pinned(0) : ::atoll::pinned(0.0));
+  }
+  const List list = PlacedTest::create(values);
+  for (int round = 1; round <= 3; ++round) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      SCOPED_TRACE(i);
+      if (i % 3 == 2) {
+        EXPECT_EQ(must(list[i].fetch_add(0.5)), 0.5 * (round - 1));
+        EXPECT_TRUE(fails(list[i].fetch_add(1), Code::kFailedPrecondition, {"double"}));
+      } else {
+        EXPECT_EQ(must(list[i].fetch_add(1)), round - 1);
+        EXPECT_TRUE(fails(list[i].fetch_add(0.5), Code::kFailedPrecondition, {"int64"}));
+      }
+      EXPECT_EQ(list[i].version(), i % 3 == 0 ? static_cast<std::uint64_t>(round) : 0);
+    }
+  }
+}
+
 TEST_P(SlotTest, APinnedSlotRefusesEveryOtherType) {
   const Code expected = Code::kFailedPrecondition;
   for (const Init& init : {::atoll::pinned(1), ::atoll::pinned(1.0)}) {

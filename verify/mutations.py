@@ -146,6 +146,15 @@ MUTATIONS = [
         ("include/atoll/slot.h", "  T exchange(T value) const { return woken(pinned_exchange(*header_, value)); }",
          "  T exchange(T value) const {\n    wake_if_waited(*wait_word_);\n    return pinned_exchange(*header_, value);\n  }")],
         [ORDERS, "wait_process_test"]),
+    # ---- Pinned slots ----
+    Mutation("pinned-as-another", "a slot passes for pinned because one with the same place is", [
+        ("include/atoll/detail/view.h", "    return index * (kTagMask + 1) + static_cast<std::uint64_t>(tag);  // never 0\n",
+         "    return index % kPlaces * (kTagMask + 1) + static_cast<std::uint64_t>(tag);\n")],
+        ["slot_test"]),
+    Mutation("pinned-to-another-type", "a slot known to be pinned passes for pinned to any type", [
+        ("include/atoll/detail/view.h", "    return index * (kTagMask + 1) + static_cast<std::uint64_t>(tag);  // never 0\n",
+         "    return index * (kTagMask + 1) + (static_cast<std::uint64_t>(tag) != 0 ? 1 : 0);\n")],
+        ["slot_test"]),
     # ---- Stamps and snapshots ----
     Mutation("stamp-by-value", "a stamp compares the value and not the version", [
         ("src/slot.cc", "    if (Stamp(seen) != expected) {\n", "    if (seen.payload != expected.word_.payload || seen.tag() != expected.word_.tag()) {\n")],

@@ -413,7 +413,11 @@ inline absl::StatusOr<T> Slot::fetch_update(const char* operation, Next next, Pi
   if (!view_->writable) [[unlikely]] {
     return refuse_write<T>(*this);
   }
+  if (view_->known_pinned.has(index(), kPinned)) {
+    return woken(pinned(*header_));
+  }
   if (detail::peek_tag(*header_) == kPinned) {
+    view_->known_pinned.add(index(), kPinned);
     return woken(pinned(*header_));
   }
   detail::Contention contention;
