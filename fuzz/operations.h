@@ -39,6 +39,8 @@ using libatoll::ValueView;
 using slot_model::Call;
 using slot_model::Datum;
 using slot_model::datum_of;
+using slot_model::fetch_double;
+using slot_model::fetch_int64;
 using slot_model::Kind;
 using slot_model::Mark;
 using slot_model::mark_of;
@@ -391,40 +393,6 @@ class Player {
     }
     const absl::StatusOr<bool> swapped = slot.compare_exchange(step.expected, step.desired);
     return swapped.ok() ? Response{.swapped = *swapped} : failed(swapped.status());
-  }
-
-  template <typename Target>
-  static absl::StatusOr<std::int64_t> fetch_int64(const Target& target, Kind kind,
-                                                  std::int64_t operand) {
-    switch (kind) {
-      case Kind::kFetchAdd:
-        return target.fetch_add(operand);
-      case Kind::kFetchSub:
-        return target.fetch_sub(operand);
-      case Kind::kFetchAnd:
-        return target.fetch_and(operand);
-      case Kind::kFetchOr:
-        return target.fetch_or(operand);
-      case Kind::kFetchXor:
-        return target.fetch_xor(operand);
-      case Kind::kFetchMin:
-        return target.fetch_min(operand);
-      default:
-        return target.fetch_max(operand);
-    }
-  }
-  template <typename Target>
-  static absl::StatusOr<double> fetch_double(const Target& target, Kind kind, double operand) {
-    switch (kind) {
-      case Kind::kFetchAdd:
-        return target.fetch_add(operand);
-      case Kind::kFetchSub:
-        return target.fetch_sub(operand);
-      case Kind::kFetchMin:
-        return target.fetch_min(operand);
-      default:
-        return target.fetch_max(operand);
-    }
   }
 
   static Response fetch(const List& list, const Slot& slot, const Step& step) {

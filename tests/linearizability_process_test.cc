@@ -48,6 +48,8 @@ using slot_model::Call;
 using slot_model::Code;
 using slot_model::datum_of;
 using slot_model::failed;
+using slot_model::fetch_double;
+using slot_model::fetch_int64;
 using slot_model::Kind;
 using slot_model::kKinds;
 using slot_model::kSlotsMax;
@@ -506,40 +508,6 @@ Step next_step(Random& random, Values& values, const Workload& workload, const P
   }
   call.desired = datum_of(step.desired);
   return step;
-}
-
-// By a Slot, a Counter or a Gauge.
-template <typename Target>
-absl::StatusOr<std::int64_t> fetch_int64(const Target& target, Kind kind, std::int64_t operand) {
-  switch (kind) {
-    case Kind::kFetchAdd:
-      return target.fetch_add(operand);
-    case Kind::kFetchSub:
-      return target.fetch_sub(operand);
-    case Kind::kFetchAnd:
-      return target.fetch_and(operand);
-    case Kind::kFetchOr:
-      return target.fetch_or(operand);
-    case Kind::kFetchXor:
-      return target.fetch_xor(operand);
-    case Kind::kFetchMin:
-      return target.fetch_min(operand);
-    default:
-      return target.fetch_max(operand);
-  }
-}
-template <typename Target>
-absl::StatusOr<double> fetch_double(const Target& target, Kind kind, double operand) {
-  switch (kind) {
-    case Kind::kFetchAdd:
-      return target.fetch_add(operand);
-    case Kind::kFetchSub:
-      return target.fetch_sub(operand);
-    case Kind::kFetchMin:
-      return target.fetch_min(operand);
-    default:
-      return target.fetch_max(operand);
-  }
 }
 
 // What a fetch_add is not.

@@ -189,6 +189,40 @@ inline const char* name_of(Kind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
+// The call itself, which is one of kFetchAdd to kFetchMax, by a Slot, a Counter or a Gauge.
+template <typename Target>
+absl::StatusOr<std::int64_t> fetch_int64(const Target& target, Kind kind, std::int64_t operand) {
+  switch (kind) {
+    case Kind::kFetchAdd:
+      return target.fetch_add(operand);
+    case Kind::kFetchSub:
+      return target.fetch_sub(operand);
+    case Kind::kFetchAnd:
+      return target.fetch_and(operand);
+    case Kind::kFetchOr:
+      return target.fetch_or(operand);
+    case Kind::kFetchXor:
+      return target.fetch_xor(operand);
+    case Kind::kFetchMin:
+      return target.fetch_min(operand);
+    default:
+      return target.fetch_max(operand);
+  }
+}
+template <typename Target>
+absl::StatusOr<double> fetch_double(const Target& target, Kind kind, double operand) {
+  switch (kind) {
+    case Kind::kFetchAdd:
+      return target.fetch_add(operand);
+    case Kind::kFetchSub:
+      return target.fetch_sub(operand);
+    case Kind::kFetchMin:
+      return target.fetch_min(operand);
+    default:
+      return target.fetch_max(operand);
+  }
+}
+
 inline constexpr std::size_t kSlotsMax = 3;  // of a history
 
 struct Call {

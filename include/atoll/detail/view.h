@@ -34,7 +34,7 @@ class KnownPinned {
   }
 
   bool has(std::size_t index, Tag tag) const {
-    // relaxed: what it says of a slot was true before it was written.
+    // relaxed: no entry is ever untrue, and whoever finds an old one looks at the tag himself.
     return places_[index % kPlaces].load(std::memory_order_relaxed) == entry(index, tag);
   }
   void add(std::size_t index, Tag tag) {
