@@ -531,11 +531,12 @@ std::vector<std::size_t> to_capacities(const py::object& capacity, std::size_t s
       capacities[to_place(index, size, "capacity")] = to_capacity(capacity[index]);
     }
   } else if (PySequence_Check(capacity.ptr()) != 0) {
-    if (const std::size_t found = py::len(capacity); found != size) {
-      raise(PyExc_ValueError,
-            absl::StrFormat("capacity has %d entries, the list has %d items", found, size));
+    const py::tuple entries(capacity);
+    if (entries.size() != size) {
+      raise(PyExc_ValueError, absl::StrFormat("capacity has %d entries, the list has %d items",
+                                              entries.size(), size));
     }
-    std::ranges::transform(capacity, capacities.begin(), &to_capacity);
+    std::transform(entries.begin(), entries.end(), capacities.begin(), &to_capacity);
   } else {
     raise(PyExc_TypeError,
           absl::StrFormat("capacity must be an int, a mapping from index to int, or a sequence of "
@@ -562,14 +563,14 @@ std::vector<bool> to_pinned(const py::object& pinned, std::size_t size) {
 
 std::vector<Init> initial_values(const py::object& sequence, const py::object& capacity,
                                  const py::object& pinned) {
-  const py::list items(sequence);
+  const py::tuple items(sequence);  // what an __index__ below does to the sequence, it does in vain
   const std::vector<std::size_t> capacities = to_capacities(capacity, items.size());
   const std::vector<bool> is_pinned = to_pinned(pinned, items.size());
   const bool one_for_all = PyIndex_Check(capacity.ptr()) != 0;
   std::vector<Init> values;
   values.reserve(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) {
-    PyObject* item = PyList_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(i));
+    PyObject* item = PyTuple_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(i));
     const auto value = to_view(item);
     if (!value) {
       raise();

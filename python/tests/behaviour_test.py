@@ -321,6 +321,26 @@ class Added(ListTestCase):
                 self.drop(ShareableList([0, "text"], name=name, **options))
             self.assertFalse(os.path.exists(f"/dev/shm/{name}"))
 
+    def test_sequences_that_change_meanwhile(self):
+        class Longer:
+            def __len__(self):
+                return 2
+
+            def __getitem__(self, place):
+                return range(8, 14)[place]
+
+        with self.assertRaisesRegex(ValueError, "capacity has 6 entries, the list has 2 items"):
+            self.make([0, 0], capacity=Longer())
+
+        items = [0, 0]
+
+        class Extending:
+            def __index__(self):
+                items.extend(range(1000))
+                return 8
+
+        self.assertEqual(list(self.make(items, capacity=[Extending(), 8])), [0, 0])
+
     def test_options_are_for_creating(self):
         made = self.make([0])
         for option, value in [("capacity", 8), ("pinned", [0]), ("mode", 0o600), ("layout", "dense"),
