@@ -2,6 +2,7 @@
 // any segment is; and every way to fail leaves the directory as it was.
 
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -441,19 +442,21 @@ TEST_P(ListFile, LeavesNoHiddenNameBehindWhenItFails) {
     long number;
     int error;
     Code code;
+    unsigned argument = 0;
+    int flags = 0;  // of that argument: the allocator of a sanitizer maps memory, too
   };
   int failures = 0;
   for (const Failure& each : {Failure{SYS_fallocate, ENOSPC, Code::kResourceExhausted},
                               Failure{SYS_fchmod, EPERM, Code::kPermissionDenied},
                               Failure{SYS_linkat, EPERM, Code::kPermissionDenied},
                               Failure{SYS_linkat, ENOENT, Code::kNotFound},
-                              Failure{SYS_mmap, ENOMEM, Code::kResourceExhausted}}) {
+                              Failure{SYS_mmap, ENOMEM, Code::kResourceExhausted, 3, MAP_SHARED}}) {
     for (const bool hidden : {false, true}) {
       Child child([&] {
         if (hidden) {
           process::refuse_open(O_TMPFILE, EOPNOTSUPP);
         }
-        process::refuse(each.number, each.error);
+        process::refuse(each.number, each.error, each.argument, each.flags);
         const absl::Status status = List::create_file(path_, {1}, options()).status();
         ATOLL_CHECK(!status.ok() && status.message().find(path_) != absl::string_view::npos)
             << status;

@@ -44,24 +44,21 @@ inline void allow_only(std::initializer_list<long> numbers) {
   filter_system_calls(std::move(program));
 }
 
-// From now on, that system call fails with `error`.
-inline void refuse(long number, int error) {
+// From now on, that system call fails with `error`, if its argument (counted from 0) has all of `flags`.
+inline void refuse(long number, int error, unsigned argument = 0, int flags = 0) {
+  const auto bits = static_cast<std::uint32_t>(flags);
+  // Of the argument's low half, as the machine is little-endian.
+  const std::size_t word = offsetof(seccomp_data, args) + argument * sizeof(std::uint64_t);
   filter_system_calls(
       {load_word(offsetof(seccomp_data, nr)),
-       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 1),
+       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 4),
+       load_word(word), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits),
+       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
        answer(SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)), answer(SECCOMP_RET_ALLOW)});
 }
 
 // From now on, openat with all of these flags fails with `error`.
-inline void refuse_open(int flags, int error) {
-  const auto bits = static_cast<std::uint32_t>(flags);
-  filter_system_calls(
-      {load_word(offsetof(seccomp_data, nr)),
-       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(SYS_openat), 0, 4),
-       load_word(offsetof(seccomp_data, args[2])),  // the low half: little-endian
-       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
-       answer(SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)), answer(SECCOMP_RET_ALLOW)});
-}
+inline void refuse_open(int flags, int error) { refuse(SYS_openat, error, 2, flags); }
 
 }  // namespace process
 
